@@ -1,0 +1,56 @@
+"""How well two things fit each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import model_validator
+
+from leaven.errors import RecipeError
+from leaven.fields import SCORE, Column
+from leaven.operators import Note, Text
+from leaven.records import Record
+
+if TYPE_CHECKING:
+    from leaven.context import Context
+
+
+class Match(Note):
+    """Note the cosine between the embeddings of two fields, or of a field and a text.
+
+    ``to`` is a template: ``match: {on: text, to: "{{ parent.text }}"}`` is the similarity to the parent.
+
+    >>> Match(["question", "context"]).spec()["on"]
+    ['question', 'context']
+    """
+
+    roles: ClassVar[frozenset[str]] = frozenset({"embed"})
+    takes: ClassVar[str] = "text"
+    on: str | list[str] | None = None
+    """Two fields, or one with `to`."""
+    to: Text | None = None
+    """What to compare the field with."""
+
+    @model_validator(mode="after")
+    def _two_things(self) -> Match:
+        pair = isinstance(self.on, list) and len(self.on) == 2
+        if pair == (self.to is not None):
+            raise ValueError(RecipeError("match needs two fields, or one and `to`.", "match: {on: [question, context]}"))
+        return self
+
+    def writes(self) -> dict[str, Column]:
+        return {"match": Column(SCORE, self.reads(), written=False)}
+
+    def notes(self, records: Sequence[Record], ctx: Context) -> Iterator[Mapping[str, Any]]:
+        import numpy as np
+
+        fields = [self.on] if isinstance(self.on, str) else list(self.on or ())
+        left = ctx.embed([str(r.get(fields[0]) or "") for r in records])
+        if self.to is not None:
+            others = [self.to.render(ctx.values(r), ctx.of(r).rng) for r in records]
+        else:
+            others = [str(r.get(fields[1]) or "") for r in records]
+        right = ctx.embed(others)
+        for value in np.round(np.einsum("ij,ij->i", left, right), 6):
+            yield {"match": float(value)}

@@ -1,0 +1,96 @@
+"""How near a record is to others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from leaven.fields import SCORE, VALUE, Column
+from leaven.operators import Note, State
+from leaven.records import Record
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from leaven.context import Context, Rows
+
+BLOCK = 1024
+
+
+class Neighbours(Note):
+    """Note the nearest rows of a set, by the cosine of embeddings.
+
+    A record is never its own neighbour, and neither is its root: what is asked is how near it comes to *others*.
+    With ``of: labels`` the neighbours are labels, by the mean vector of their real rows.
+
+    Writes `neighbours`, the ids (or labels) of the k nearest, and `nearness`, the highest cosine (None without any).
+
+    >>> Neighbours(3).spec()["k"]
+    3
+    """
+
+    roles: ClassVar[frozenset[str]] = frozenset({"embed"})
+    takes: ClassVar[str] = "text"
+    k: int = Field(1, ge=1, le=1000)
+    """How many."""
+    on: str | None = None
+    """The field to compare; the main text."""
+    of: Literal["source", "made", "labels"] = "source"
+    """Where to look: the real rows, what was made in rounds that ended, or the labels."""
+    same: str | None = None
+    """Only among rows that agree in this field."""
+
+    def reads(self) -> frozenset[str]:
+        return frozenset(filter(None, (self.on, self.same)))
+
+    def fits_on(self) -> tuple[str, ...]:
+        return ("made",) if self.of == "made" else ("source",)
+
+    def writes(self) -> dict[str, Column]:
+        about = frozenset({self.on or ""})
+        return {"neighbours": Column(VALUE, about, written=False), "nearness": Column(SCORE, about, written=False)}
+
+    def fit(self, rows: Mapping[str, Rows], ctx: Context) -> State:
+        import numpy as np
+
+        [table] = rows.values()
+        vectors = ctx.embed(table.texts([self.on or ""]))
+        if self.of == "labels":
+            labels = np.array([str(v) for v in table.column("label")])
+            names = np.array(list(ctx.labels))
+            means = np.stack([vectors[labels == name].mean(axis=0) for name in names])
+            return {"ids": names, "vectors": _unit(means), "same": np.array([""] * len(names))}
+        same = [str(v) for v in table.column(self.same)] if self.same else [""] * len(table)
+        return {"ids": np.array(table.ids), "vectors": vectors, "same": np.array(same, dtype=np.str_)}
+
+    def notes(self, records: Sequence[Record], ctx: Context) -> Iterator[Mapping[str, Any]]:
+        import numpy as np
+
+        state = ctx.state
+        where = {str(name): i for i, name in enumerate(state["ids"])}
+        for begin in range(0, len(records), BLOCK):
+            block = records[begin : begin + BLOCK]
+            cosine = np.round(ctx.embed([str(r.get(self.on or "") or "") for r in block]) @ state["vectors"].T, 6)
+            for record, row in zip(block, cosine, strict=True):
+                if self.of != "labels":
+                    for own in (record.id, record.root):
+                        if own in where:
+                            row[where[own]] = -np.inf
+                if self.same:
+                    row[state["same"] != str(record.get(self.same))] = -np.inf
+                nearest = np.argsort(-row, kind="stable")[: self.k]
+                nearest = nearest[np.isfinite(row[nearest])]
+                yield {
+                    "neighbours": [str(state["ids"][i]) for i in nearest],
+                    "nearness": float(row[nearest[0]]) if len(nearest) else None,
+                }
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: np.ndarray = vectors / np.where(lengths > 0, lengths, 1)
+    return unit

@@ -1,0 +1,95 @@
+"""The blend: which of the kept records join the real ones, in what proportion, and in which order.
+
+Everything here works on numbers that stand for rows (which label, which hash), so that a million rows cost a few
+arrays; the rows themselves are moved once, by ``engine.write``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Blend(BaseModel):
+    """``blend:`` of a recipe."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    real: Literal["all", "kept", "none"] = "all"
+    """The real rows: all, those that the steps left, or none."""
+    ratio: float | None = Field(None, ge=0, le=1000)
+    """Made rows for each real row, in equal shares of the labels; without it, all that were kept."""
+    per_label: Literal["median", "equal", "match"] | int | None = None
+    """Fill each label up to the median of the real counts, to the largest, in the shares of the real rows, or to N."""
+    cap: int | None = Field(None, ge=1)
+    """At most this many made rows of one label."""
+    most: int | None = Field(None, ge=1)
+    """At most this many made rows in all."""
+    weight: str | None = None
+    """A column that becomes the weight of a made row; a real row weighs 1."""
+
+
+def choose(
+    blend: Blend, real_counts: np.ndarray, made_labels: np.ndarray, made_keys: np.ndarray
+) -> np.ndarray:
+    """Which made rows enter: a boolean for each.
+
+    ``real_counts[k]`` is the number of real rows of label k, ``made_labels`` the label of each made row (-1: none),
+    ``made_keys`` its hash of (seed, id): within a label, rows enter in the order of their keys, and none twice.
+    """
+    import numpy as np
+
+    n_labels = len(real_counts)
+    labels = np.where(made_labels < 0, n_labels, made_labels)
+    have = np.bincount(labels, minlength=n_labels + 1)
+    quota = have.copy()
+    if blend.per_label is not None and n_labels:
+        present = real_counts[real_counts > 0]
+        if blend.per_label == "match":
+            shares = real_counts / max(1, real_counts.sum())
+            total = np.min(have[:n_labels][shares > 0] / shares[shares > 0], initial=np.inf)
+            fill = np.floor(shares * total + 1e-9)
+        else:
+            target = {"median": np.median(present), "equal": present.max()}.get(str(blend.per_label), blend.per_label)
+            fill = np.maximum(0, np.ceil(float(target)) - real_counts)
+        quota[:n_labels] = np.minimum(have[:n_labels], fill.astype(np.int64))
+        quota[n_labels] = 0
+    if blend.cap is not None:
+        quota = np.minimum(quota, blend.cap)
+    total = quota.sum()
+    if blend.ratio is not None:
+        total = min(total, round(blend.ratio * int(real_counts.sum())))
+    if blend.most is not None:
+        total = min(total, blend.most)
+    quota = equal_shares(quota, int(total))
+    order = np.lexsort((made_keys, labels))
+    rank = np.empty(len(labels), np.int64)
+    starts = np.concatenate(([0], np.cumsum(have)[:-1]))
+    rank[order] = np.arange(len(labels)) - starts[labels[order]]
+    chosen: np.ndarray = rank < quota[labels]
+    return chosen
+
+
+def equal_shares(have: np.ndarray, total: int) -> np.ndarray:
+    """Split ``total`` evenly over groups that hold ``have`` at most; what one lacks the others give.
+
+    The remainder of an uneven split goes to the first groups, so the sum is exactly min(total, sum(have)).
+    """
+    import numpy as np
+
+    total = min(total, int(have.sum()))
+    low, high = 0, int(have.max(initial=0))
+    while low < high:  # the largest level such that min(have, level) sums to at most the total
+        level = (low + high + 1) // 2
+        if np.minimum(have, level).sum() <= total:
+            low = level
+        else:
+            high = level - 1
+    share = np.minimum(have, low)
+    left = total - int(share.sum())
+    share[np.flatnonzero(have > low)[:left]] += 1
+    return share

@@ -1,0 +1,208 @@
+"""The main job: read, choose a recipe, run it, blend, write."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from leaven import __version__
+from leaven.engine.folder import Folder, replace_folder
+from leaven.engine.local import Engine
+from leaven.engine.local import Reporter as StageReporter
+from leaven.engine.write import Writer, Written
+from leaven.errors import DataError
+from leaven.io import dataset as datasets
+from leaven.io.dataset import Dataset
+from leaven.recipe import Recipe, check, read
+
+PLAIN = {"text": "text", "label": "label"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    data: str
+    out: Path
+    recipe: str | None = None
+    named: Mapping[str, str] = field(default_factory=dict)
+    unlabelled: str | None = None
+    labels: str | None = None
+    test: str | None = None
+    dev: str | None = None
+    sets: Sequence[str] = ()
+    seed: int = 0
+    workers: int = 1
+    limit: int | None = None
+    operators: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of it."""
+
+    request: Request
+    recipe: Recipe
+    why: str
+    dataset: Dataset
+    written: Written
+    seconds: float
+    embedder: str
+
+    def as_json(self) -> dict[str, Any]:
+        done, counts = self.written, self.dataset.counts
+        return {
+            "run": str(self.request.out),
+            "read": counts["source"] + counts.get("pool", 0) + counts.get("given", 0),
+            "left": done.left,
+            "made": done.made,
+            "kept": done.kept,
+            "refused": done.refused,
+            "failed": done.failed,
+            "waiting": 0,
+            "written": done.real_written + done.made_written,
+            "calls": 0,
+            "tokens_in": 0,
+            "tokens_out": 0,
+            "usd": 0.0,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+class Reporter(StageReporter, Protocol):
+    """Who is told, from the first line on."""
+
+    def read(self, dataset: Dataset, recipe: Recipe, why: str, request: Request, new: bool) -> None: ...
+
+
+def augment(request: Request, reporter: Reporter) -> Run:
+    """Run the main job.  Raises LeavenError for what the user must act on; the folder is then as it was."""
+    began = time.monotonic()
+    folder = Folder(request.out)
+    recipe = read(request.recipe, sets=request.sets, folders=request.operators) if request.recipe else None
+    with folder.locked():
+        before = folder.describe()
+        dataset = take_in(request, folder, recipe, before)
+        name, why = (request.recipe, "named") if request.recipe else choose_recipe(dataset)
+        if recipe is None:
+            recipe = read(str(name), sets=request.sets, folders=request.operators)
+        recipe = check(recipe, dataset.typed(), dataset.counts)
+        said = describe(request, recipe, dataset, why)
+        commit_input(folder, dataset)
+        folder.say({**said, "finished": False})
+        reporter.read(dataset, recipe, why, request, not before)
+        engine = Engine(
+            recipe,
+            dataset,
+            folder,
+            seed=request.seed,
+            workers=request.workers,
+            limit=request.limit,
+            operators=request.operators,
+            reporter=reporter,
+        )
+        outcome = engine.run()
+        written = Writer(recipe, dataset, folder.path, request.seed).write(outcome)
+        embedder = str(folder.load_state(engine.embedder)["name"]) if engine.embedder else ""
+        run = Run(request, recipe, why, dataset, written, time.monotonic() - began, embedder)
+        folder.say({**said, "models": {"embed": embedder} if embedder else {}, "rounds": outcome.rounds,
+                    "finished": True, "counts": {k: v for k, v in run.as_json().items() if k not in ("run", "seconds")},
+                    "reasons": written.reasons})
+        tidy(folder, {piece.name for piece in (*outcome.passed, *outcome.ends)})
+    return run
+
+
+def take_in(request: Request, folder: Folder, recipe: Recipe | None, before: Mapping[str, Any]) -> Dataset:
+    """Read the data aside, into ``input.new``; a folder that holds a run of other data is refused."""
+    fields = dict(recipe.fields or PLAIN) if recipe else PLAIN
+    aside = folder.path / "input.new"
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        dataset = datasets.read(
+            request.data,
+            aside,
+            fields=fields,
+            named=request.named,
+            unlabelled=request.unlabelled,
+            test=request.test,
+            dev=request.dev,
+            labels=request.labels,
+            seed=request.seed,
+        )
+        if before and before.get("fingerprint") != dataset.fingerprint and (folder.input / "dataset.json").is_file():
+            old = datasets.load(folder.input)
+            if not shared_ids(old, dataset):
+                raise DataError(
+                    f"{request.out} holds a run of other data: {old.name}, {old.counts['source']:,} rows;"
+                    f" no id in common with {dataset.name}.",
+                    "choose another folder with -o; leaven does not overwrite a run.",
+                )
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    return dataset
+
+
+def shared_ids(old: Dataset, new: Dataset) -> bool:
+    """True where two readings have a source or pool row in common."""
+    found: list[set[str]] = []
+    for dataset in (old, new):
+        tables = [dataset.table(name) for name in ("source", "pool", "test") if dataset.counts.get(name)]
+        found.append({i for table in tables for i in table.column("_id").to_pylist()})
+    return not found[0].isdisjoint(found[1])
+
+
+def commit_input(folder: Folder, dataset: Dataset) -> None:
+    replace_folder(dataset.folder, folder.input)
+    dataset.folder = folder.input
+
+
+def choose_recipe(dataset: Dataset) -> tuple[str, str]:
+    """The recipe for a dataset that came without one, and the reason in words."""
+    counts = sorted(dataset.labels.values()) or [dataset.counts["source"]]
+    median = counts[len(counts) // 2]
+    rows = f"{median} {'row' if median == 1 else 'rows'} a label"
+    pool = dataset.counts.get("pool", 0)
+    if pool >= max(50, len(counts)):
+        return "self-train", f"{rows}, {pool:,} rows without a label"
+    if median <= 20:
+        return "recombine", f"{rows}, no pool, no chat model"
+    return "classic-text", f"{rows}, no pool, no chat model"
+
+
+def describe(request: Request, recipe: Recipe, dataset: Dataset, why: str) -> dict[str, Any]:
+    """What ``run.json`` says of a run: enough to repeat it, and no key."""
+    import numpy
+    import pyarrow
+    import sklearn
+
+    return {
+        "recipe": recipe.name,
+        "recipe_text": recipe.text,
+        "chosen": why,
+        "set": list(request.sets),
+        "seed": request.seed,
+        "limit": request.limit,
+        "data": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "versions": {
+            "leaven": __version__,
+            "python": sys.version.split()[0],
+            "numpy": numpy.__version__,
+            "pyarrow": pyarrow.__version__,
+            "scikit-learn": sklearn.__version__,
+        },
+        "warnings": dataset.warnings,
+    }
+
+
+def tidy(folder: Folder, used: set[str]) -> None:
+    """Remove parts that no step of this run wrote or read."""
+    for path in folder.parts.glob("*"):
+        if path.suffix == ".arrow" and path.stem not in used or path.name.startswith("."):
+            path.unlink(missing_ok=True)

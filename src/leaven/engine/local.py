@@ -1,0 +1,625 @@
+"""Run a recipe on this machine: unroll it into stages, run their parts on all cores, decide where all must be seen.
+
+The files of a part are named by the hash of everything that could change them (steps, seed, fitted states, input), so
+that a killed run goes on where it was, and a stale part is never read.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from leaven import __version__
+from leaven.context import Context, Rows
+from leaven.engine.folder import Folder, write_whole
+from leaven.engine.part import DECIDED, GOES_ON, Join, Run, Split, Stage, run_part, within_part
+from leaven.fields import Column
+from leaven.io.dataset import Dataset
+from leaven.keep.near_test import NearTest
+from leaven.models.embedders import LocalModels, choose
+from leaven.operators import Keep, find
+from leaven.recipe import Fork, Node, Recipe, Repeat, Step, advance, lineage
+from leaven.records import canonical, digest, place
+
+if TYPE_CHECKING:
+    from leaven.operators import Operator
+
+
+class Reporter(Protocol):
+    """Who is told how the work goes on."""
+
+    def stage(self, number: int, steps: int, title: str, records: int) -> None: ...
+
+    def part(self, records: int, counts: Mapping[str, int]) -> None: ...
+
+    def waiting(self, what: str) -> None: ...
+
+
+class Silent:
+    """Nobody is told."""
+
+    def stage(self, number: int, steps: int, title: str, records: int) -> None: ...
+
+    def part(self, records: int, counts: Mapping[str, int]) -> None: ...
+
+    def waiting(self, what: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a stream: a record batch of an input set (``batch`` >= 0), or a file that a stage wrote."""
+
+    path: str
+    name: str
+    batch: int = -1
+
+    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+        if self.batch >= 0:
+            with pa.OSFile(self.path, "rb") as source:
+                return pa.Table.from_batches([pa.ipc.open_file(source).get_batch(self.batch)])
+        options = pa.ipc.IpcReadOptions()
+        with pa.OSFile(self.path, "rb") as source:
+            reader = pa.ipc.open_file(source, options=options)
+            if columns is not None:
+                included = [i for i, name in enumerate(reader.schema.names) if name in columns]
+                options = pa.ipc.IpcReadOptions(included_fields=included)
+                source.seek(0)
+                reader = pa.ipc.open_file(source, options=options)
+            return reader.read_all()
+
+
+@dataclass
+class Stream:
+    """Where a chain stands: its parts, and the work that is put off until something must wait."""
+
+    pieces: list[Piece]
+    stored: dict[str, Column]
+    work: list[Run | Split | Join] = field(default_factory=list)
+    decided: Run | None = None
+    decision: str = ""
+
+
+@dataclass
+class Outcome:
+    """What a run of the steps left: the pieces in which chains ended, and all that were written on the way."""
+
+    ends: list[Piece]
+    passed: list[Piece]
+    rounds: list[dict[str, Any]]
+
+
+class Engine:
+    """Runs one checked recipe over one dataset in one folder."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        dataset: Dataset,
+        folder: Folder,
+        *,
+        seed: int = 0,
+        workers: int = 1,
+        limit: int | None = None,
+        operators: Sequence[str] = (),
+        reporter: Reporter | None = None,
+    ) -> None:
+        self.recipe, self.dataset, self.folder = recipe, dataset, folder
+        self.seed, self.workers, self.limit, self.operators = seed, workers, limit, tuple(operators)
+        self.reporter = reporter or Silent()
+        self.typed = dataset.typed()
+        self.lineage = lineage(recipe)
+        self.label = dataset.main("label")
+        counts = sorted(dataset.labels.values())
+        labels = {name: dataset.descriptions.get(name) or recipe.labels.get(name) or name for name in dataset.labels}
+        self.constants: dict[str, Any] = {
+            **recipe.let,
+            "labels": labels,
+            "label_field": self.label,
+            "median": float(np.median(counts)) if counts else 0.0,
+        }
+        self.schema = _schema(dataset)
+        self.made: list[Piece] = []
+        self.passed: list[Piece] = []
+        self.rounds: list[dict[str, Any]] = []
+        self.number = 0
+        self.total = sum(1 for _ in recipe.steps())
+        self.embedder = ""
+        self.prints: dict[str, str] = {}
+
+    def run(self) -> Outcome:
+        with ExitStack() as stack:
+            self.stack = stack
+            self.pool: ProcessPoolExecutor | None = None
+            for chain in self.recipe.chains:
+                stream = self.begin(chain.start)
+                columns = dict(self.typed)
+                if chain.start == "pool":
+                    columns = {n: c for n, c in columns.items() if c.type != "label"}
+                self.walk(chain.nodes, stream, columns, 0, ())
+                if "test" in self.dataset.counts and self.dataset.main("text"):
+                    self.no_test_row(stream, columns)
+                self.flush(stream)
+                self.made += stream.pieces
+        return Outcome(self.made, self.passed, self.rounds)
+
+    # -- the way of a chain ---------------------------------------------------------------------------------------
+
+    def begin(self, name: str) -> Stream:
+        """The records of a set that a chain starts from; ``limit`` takes some of them, by hash of (seed, id)."""
+        path = self.dataset.path(name)
+        if not self.dataset.counts.get(name):
+            return Stream([], dict(self.typed))
+        if self.limit is None:
+            print_ = self.print_of(name)
+            pieces = [Piece(str(path), f"{print_}-{i}", i) for i in range(self.dataset.parts(name))]
+            return Stream(pieces, dict(self.typed))
+        table = self.dataset.table(name)
+        keys = np.array([place(f"{self.seed} {i}") for i in table.column("_id").to_pylist()], np.uint64)
+        chosen = np.sort(np.argsort(keys, kind="stable")[: self.limit])
+        address = digest(self.print_of(name), f"{self.limit} {self.seed}").hex()
+        file = self.folder.parts / f"{address}.arrow"
+        if not file.exists():
+            write_whole(file, _bytes(table.take(pa.array(chosen))))
+        return Stream([Piece(str(file), address)], dict(self.typed))
+
+    def walk(
+        self, nodes: Sequence[Node], stream: Stream, columns: dict[str, Column], round_number: int, branch: tuple[str, ...]
+    ) -> None:
+        for node in nodes:
+            if isinstance(node, Step):
+                self.step(replace(node, branch=branch), stream, columns, round_number)
+            elif isinstance(node, Fork):
+                stream.work.append(Split(tuple(node.branches)))
+                before = {**columns, "branch": Column("text", written=False)}
+                stream.stored["branch"] = before["branch"]
+                for name, steps in node.branches.items():
+                    inner = dict(before)
+                    self.walk(steps, stream, inner, round_number, (*branch, name))
+                    columns.update(inner)
+                stream.work.append(Join())
+            else:
+                self.repeat(node, stream, columns, round_number, branch)
+
+    def step(self, step: Step, stream: Stream, columns: dict[str, Column], round_number: int) -> None:
+        run = Run(step, round_number, dict(columns))
+        if step.op.needs_state():
+            run = replace(run, state=self.fit(run))
+        after = advance(step, columns, self.typed)
+        columns.clear()
+        columns.update(after)
+        stream.stored.update(after)
+        if isinstance(step.op, Keep) and not within_part(step.op.scope()):
+            self.flush(stream, deciding=run)
+            stream.decision = self.decide(run, stream.pieces)
+            stream.decided = run
+        else:
+            stream.work.append(run)
+
+    def no_test_row(self, stream: Stream, columns: Mapping[str, Column]) -> None:
+        step = Step(NearTest(on=self.dataset.main("text")), "blend", "near_test", 0)
+        run = Run(step, 0, dict(columns))
+        stream.work.append(replace(run, state=self.fit(run)))
+
+    def repeat(
+        self, node: Repeat, stream: Stream, columns: dict[str, Column], outer: int, branch: tuple[str, ...]
+    ) -> None:
+        """Rounds, unrolled as they come: each starts from the records that came in."""
+        self.flush(stream)
+        base, made_before, passed_before = list(stream.pieces), list(self.made), list(self.passed)
+        kept: list[Piece] = []
+        best, since, passed_best = -1.0, 0, passed_before
+        for number in range(1, node.times + 1):
+            if node.last:
+                self.passed = list(passed_before)
+            else:
+                passed_before = self.passed
+            stream.pieces = self.lacking(node, base, kept, outer * 1000 + number) if kept else list(base)
+            if not stream.pieces:
+                break
+            after = dict(columns)
+            self.walk(node.steps, stream, after, outer * 1000 + number, branch)
+            self.flush(stream)
+            self.made = made_before + stream.pieces if node.last else self.made + stream.pieces
+            said: dict[str, Any] = {"round": number}
+            if node.until and node.until.dev:
+                said["dev"] = score = self.dev_accuracy()
+                if score > best + 1e-9:
+                    best, since, kept, passed_best = score, 0, list(stream.pieces), list(self.passed)
+                else:
+                    since += 1
+                self.rounds.append(said)
+                if since >= node.until.patience:
+                    break
+            else:
+                kept = list(stream.pieces) if node.last else kept + stream.pieces
+                passed_best = self.passed
+                self.rounds.append(said)
+        columns.update(after)
+        self.made, self.passed = made_before, passed_best
+        stream.pieces = kept
+
+    def lacking(self, node: Repeat, base: list[Piece], kept: list[Piece], number: int) -> list[Piece]:
+        """The records of the groups that still lack some, where ``until`` counts them."""
+        until = node.until
+        if until is None or until.kept is None:
+            return list(base)
+        goal = float(until.kept(self.constants))
+        key = "_root" if until.per == "root" else until.per
+        have: dict[Any, int] = {}
+        for piece in kept:
+            table = piece.read([key, "_state"])
+            for value, state in zip(table.column(key).to_pylist(), table.column("_state").to_pylist(), strict=True):
+                have[value] = have.get(value, 0) + (state == GOES_ON)
+        found = []
+        for piece in base:
+            table = piece.read()
+            values = table.column("_id" if key == "_root" and key not in table.column_names else key).to_pylist()
+            rows = [i for i, value in enumerate(values) if have.get(value, 0) < goal]
+            if rows:
+                address = digest("lacking", piece.name, *(str(i) for i in rows)).hex()
+                file = self.folder.parts / f"{address}.arrow"
+                write_whole(file, _bytes(table.take(pa.array(rows))))
+                found.append(Piece(str(file), address))
+        return found
+
+    def dev_accuracy(self) -> float:
+        """How well a student fitted on the source and what this round left does on the dev rows.
+
+        Without dev rows it is judged out of fold on the source: made rows then train in every fold, whoever their
+        labels came from, so the number flatters; it is only compared between rounds.
+        """
+        from leaven.any_record.prediction import Prediction
+
+        inputs = [n for n, c in self.typed.items() if c.type == "text"]
+        judge = Prediction(target=self.label, input=inputs, folds=0 if "dev" in self.dataset.counts else 5,
+                           train_on=["source", "made"])
+        run = Run(Step(judge, "dev", "dev", 0), 0, self.typed)
+        state = self.folder.load_state(self.fit(run))
+        table = self.dataset.table("dev" if "dev" in self.dataset.counts else "source")
+        from leaven.engine.part import to_records
+
+        stage = self.stage_of([], None, None, dict(self.typed))
+        records = to_records(table, stage)
+        ctx = self.context(run, state)
+        right = [n["prediction"] == r.get(self.label) for r, n in zip(records, judge.notes(records, ctx), strict=True)]
+        return round(float(np.mean(right)), 6)
+
+    # -- stages ---------------------------------------------------------------------------------------------------
+
+    def stage_of(
+        self, work: Sequence[Run | Split | Join], decided: Run | None, deciding: Run | None, columns: dict[str, Column]
+    ) -> Stage:
+        return Stage(
+            tuple(work), columns, self.schema, self.seed, self.constants, self.lineage, decided=decided, deciding=deciding
+        )
+
+    def flush(self, stream: Stream, deciding: Run | None = None) -> None:
+        """Run what was put off over every part; the stream then stands at the files that it wrote."""
+        if not stream.work and not stream.decided and not deciding:
+            return
+        stage = self.stage_of(stream.work, stream.decided, deciding, dict(stream.stored))
+        address = self.address(stage)
+        models = self.models_state(stage)
+        jobs: list[tuple[Piece, Job]] = []
+        pieces: list[Piece] = []
+        for index, piece in enumerate(stream.pieces):
+            name = digest(address, piece.name, stream.decision, models).hex()
+            path = self.folder.parts / f"{name}.arrow"
+            pieces.append(Piece(str(path), name))
+            if not path.exists():
+                decision = (str(self.folder.parts / f"{stream.decision}.npz"), index) if stream.decision else None
+                jobs.append((piece, Job(address, piece, decision, str(path), str(self.folder.path), models)))
+        self.run_jobs(stage, jobs, len(stream.pieces))
+        stream.pieces, stream.work, stream.decided, stream.decision = pieces, [], None, ""
+        self.passed = self.passed + pieces
+
+    def run_jobs(self, stage: Stage, jobs: list[tuple[Piece, Job]], parts: int) -> None:
+        runs = [w for w in stage.work if isinstance(w, Run)]
+        self.number += len(runs) + (stage.decided is not None)
+        makes = [r for r in runs if r.step.op.kind == "make"] or runs[-1:]
+        title = ", ".join(f"{r.step.op.kind} {r.step.name}" for r in makes)
+        waits = stage.decided or stage.deciding
+        if not title and waits:
+            title = f"keep {waits.step.name}"
+        self.reporter.stage(min(self.number, self.total), self.total, title, parts)
+        for _ in range(parts - len(jobs)):
+            self.reporter.part(1, {})
+        if not jobs:
+            return
+        if self.workers == 1 or len(jobs) == 1:
+            for _, job in jobs:
+                self.reporter.part(1, work(job, stage))
+            return
+        packed = pickle.dumps(stage)
+        running: set[Future[dict[str, int]]] = set()
+        todo: Iterator[tuple[Piece, Job]] = iter(jobs)
+        pool = self.workers_pool()
+        for _, job in todo:
+            running.add(pool.submit(work_packed, job, packed))
+            if len(running) >= 2 * self.workers:
+                running = self.collect(running)
+        while running:
+            running = self.collect(running)
+
+    def collect(self, running: set[Future[dict[str, int]]]) -> set[Future[dict[str, int]]]:
+        done, rest = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
+        for future in done:
+            self.reporter.part(1, future.result())
+        return set(rest)
+
+    def workers_pool(self) -> ProcessPoolExecutor:
+        if self.pool is None:
+            self.pool = self.stack.enter_context(
+                ProcessPoolExecutor(self.workers, get_context("spawn"), start_worker, (self.operators,))
+            )
+        return self.pool
+
+    # -- what all must be seen for --------------------------------------------------------------------------------
+
+    def fit(self, run: Run) -> str:
+        """The name of a step's fitted state; fits it if no equal fit is there."""
+        op, sets = run.step.op, run.step.op.fits_on()
+        prints = [self.print_of(name) for name in sets]
+        name = digest(
+            "state", op.name, canonical(op.spec()), self.code(op), *prints, f"{self.seed}", canonical(self.constants),
+            self.models_print(),
+        ).hex()
+        if not self.folder.has_state(name):
+            self.reporter.waiting(f"fit {run.step.name}")
+            rows = {s: Rows(self.set_table(s, op.reads() | {self.label, getattr(op, "target", "")})) for s in sets}
+            rows = {s: r for s, r in rows.items() if len(r) or s == "source"}
+            from threadpoolctl import threadpool_limits
+
+            with threadpool_limits(1):  # two threads add up in another order: other bytes
+                self.folder.save_state(name, op.fit(rows, self.context(run, {})))
+        return name
+
+    def decide(self, run: Run, pieces: Sequence[Piece]) -> str:
+        """Let a keep over all records, or over groups that parts divide, decide; the decision's name."""
+        name = digest(
+            "decision", run.step.op.name, canonical(run.step.op.spec()), self.code(run.step.op), run.step.key,
+            f"{self.seed} {run.round}", run.state, *(piece.name for piece in pieces),
+        ).hex()
+        path = self.folder.parts / f"{name}.npz"
+        if path.exists():
+            return name
+        self.reporter.waiting(f"keep {run.step.name}")
+        found: dict[str, list[np.ndarray]] = {}
+        sizes = []
+        for piece in pieces:
+            columns = _decided(piece)
+            sizes.append(len(columns["_order"]))
+            for key, array in columns.items():
+                found.setdefault(key, []).append(array)
+        codes = self.codes(run, {key: _joined(arrays) for key, arrays in found.items()}, sum(sizes))
+        edges = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
+        import io
+
+        buffer = io.BytesIO()
+        np.savez(buffer, codes=codes, edges=edges)
+        write_whole(path, buffer.getvalue())
+        return name
+
+    def codes(self, run: Run, columns: dict[str, np.ndarray], n: int) -> np.ndarray:
+        op = run.step.op
+        assert isinstance(op, Keep)
+        codes = np.zeros(n, np.uint8)
+        mask = columns.pop("mask", None)
+        if not n or (mask is not None and not mask.any()):
+            return codes
+        order = np.argsort(columns.pop("_order"), kind="stable")  # source order, then ordinal
+        if mask is not None:
+            order = order[mask[order]]
+        groups = np.zeros(len(order), np.int64)
+        if "group" in columns:
+            groups = np.unique(columns.pop("group")[order], return_inverse=True)[1]
+        if run.step.values:
+            found = {key: e(self.constants) for key, e in run.step.values.items()}
+            op = type(op)(**{**{k: getattr(op, k) for k in op.model_fields_set}, **found})
+        ctx = self.context(run, self.folder.load_state(run.state) if run.state else {})
+        codes[order] = op.decide({key: array[order] for key, array in columns.items()}, groups, ctx)
+        return codes
+
+    def context(self, run: Run, state: Mapping[str, Any]) -> Context:
+        return Context(
+            seed=self.seed, step=run.step.key, round_number=run.round, models=models(self.folder.path, self.models_print()),
+            state=state, constants=self.constants, lineage=self.lineage,
+        )
+
+    def set_table(self, name: str, columns: frozenset[str] | set[str]) -> pa.Table:
+        if name != "made":
+            return self.dataset.table(name)
+        wanted = [c for c in self.schema.names if c in columns]
+        tables = []
+        for piece in self.made:
+            table = piece.read(["_id", "_root", "_state", *wanted])
+            tables.append(table.filter(pa.compute.equal(table.column("_state"), GOES_ON)))
+        return pa.concat_tables(tables) if tables else self.schema_table()
+
+    def schema_table(self) -> pa.Table:
+        extra = [pa.field("_id", pa.string()), pa.field("_root", pa.string())]
+        return pa.schema([*extra, *self.schema]).empty_table()
+
+    # -- names of what is there ------------------------------------------------------------------------------------
+
+    def print_of(self, name: str) -> str:
+        """What a set holds, as a hash."""
+        if name == "made":
+            return digest("made", *(piece.name for piece in self.made)).hex()
+        return digest(self.dataset.fingerprint, name).hex()
+
+    def code(self, op: Operator) -> str:
+        """The code of an operator: our version, or the content of the user's own file."""
+        return _code(type(op).__module__)
+
+    def address(self, stage: Stage) -> str:
+        work_said = [
+            [
+                "run", w.step.key, w.step.op.name, w.step.op.spec(), self.code(w.step.op), w.round, w.state,
+                list(w.step.branch), w.step.when.source if w.step.when else "",
+                {k: v.source for k, v in w.step.values.items()}, w.step.renamed and w.step.name,
+            ]
+            if isinstance(w, Run)
+            else ["split", *w.branches] if isinstance(w, Split) else ["join"]
+            for w in (*stage.work, *filter(None, (stage.decided, stage.deciding)))
+        ]
+        said = [work_said, stage.decided is not None, stage.deciding is not None, self.seed, sorted(stage.columns)]
+        return digest(canonical(said), canonical(self.constants), canonical([sorted(s) for s in self.lineage])).hex()
+
+    def models_print(self) -> str:
+        """The name of the embedder's state, chosen when the first step needs one."""
+        if not self.embedder and any(_embeds(step.op) for step in self.recipe.steps()):
+            name = digest("embedder", self.print_of("source"), f"{self.seed}", __version__).hex()
+            if not self.folder.has_state(name):
+                self.reporter.waiting("choose an embedder")
+                rows = Rows(self.dataset.table("source"))
+                texts = [n for n, c in self.typed.items() if c.type == "text"]
+                labels = rows.column(self.label) if self.label else [None] * len(rows)
+                self.folder.save_state(name, choose(rows.texts(texts), labels, self.seed))
+            self.embedder = name
+        return self.embedder
+
+    def models_state(self, stage: Stage) -> str:
+        runs = [w for w in (*stage.work, stage.decided, stage.deciding) if isinstance(w, Run)]
+        return self.models_print() if any(_embeds(run.step.op) for run in runs) else ""
+
+
+# -- in a worker ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Job:
+    """One part of one stage."""
+
+    stage: str
+    piece: Piece
+    decision: tuple[str, int] | None
+    out: str
+    folder: str
+    models: str
+
+
+def start_worker(operators: Sequence[str]) -> None:
+    """Load what a stage may need: the user's operator files, by name; one thread for each worker."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+    pa.set_cpu_count(1)
+    for folder in operators:
+        for path in sorted(Path(folder).glob("*.py")):
+            if not path.stem.startswith(("_", "test_", "conftest")):
+                find(path.stem, operators)
+
+
+_unpacked: dict[str, Stage] = {}
+
+
+def work_packed(job: Job, packed: bytes) -> dict[str, int]:
+    if job.stage not in _unpacked:
+        _unpacked.clear()
+        _unpacked[job.stage] = pickle.loads(packed)  # noqa: S301  from our own parent process, over its pipe
+    return work(job, _unpacked[job.stage])
+
+
+def work(job: Job, stage: Stage) -> dict[str, int]:
+    """Run a part and put its file in place; how many records went which way."""
+    folder = Path(job.folder)
+    decision = _decision(*job.decision) if job.decision else None
+    table = job.piece.read()
+    table = table.select([n for n in table.column_names if not n.startswith(DECIDED)])
+    done = run_part(stage, table, decision, lambda name: states(folder, name), models(folder, job.models))
+    write_whole(Path(job.out), _bytes(done))
+    counts = np.bincount(done.column("_state").to_numpy(), minlength=4)
+    return {"records": len(table), "on": int(counts[0]), "refused": int(counts[1]), "failed": int(counts[2])}
+
+
+@lru_cache(maxsize=8)
+def states(folder: Path, name: str) -> Mapping[str, Any]:
+    return Folder(folder).load_state(name)
+
+
+@lru_cache(maxsize=2)
+def models(folder: Path, name: str) -> LocalModels:
+    return LocalModels(Folder(folder).load_state(name) if name else {"name": "wordllama"})
+
+
+@lru_cache(maxsize=2)
+def _decisions(path: str) -> tuple[np.ndarray, np.ndarray]:
+    with np.load(path, allow_pickle=False) as found:
+        return found["codes"], found["edges"]
+
+
+def _decision(path: str, index: int) -> np.ndarray:
+    codes, edges = _decisions(path)
+    return codes[edges[index] : edges[index + 1]]
+
+
+def _bytes(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.ipc.new_file(sink, table.schema, options=options) as writer:
+        writer.write_table(table.combine_chunks())
+    found: bytes = sink.getvalue().to_pybytes()
+    return found
+
+
+def _decided(piece: Piece) -> dict[str, np.ndarray]:
+    """The columns to decide by of the rows that go on."""
+    with pa.OSFile(piece.path, "rb") as source:
+        names = pa.ipc.open_file(source).schema.names
+    table = piece.read([n for n in names if n.startswith(DECIDED) or n in ("_order", "_state")])
+    table = table.filter(pa.compute.equal(table.column("_state"), GOES_ON)).combine_chunks()
+    found = {}
+    for name in table.column_names:
+        if name != "_state":
+            found[name.removeprefix(DECIDED)] = _array(table.column(name))
+    return found
+
+
+def _array(column: pa.ChunkedArray) -> np.ndarray:
+    joined = column.combine_chunks()
+    if isinstance(joined, pa.ChunkedArray):
+        joined = joined.chunk(0) if joined.num_chunks else pa.array([], column.type)
+    if pa.types.is_fixed_size_list(joined.type):
+        return np.asarray(joined.flatten()).reshape(len(joined), joined.type.list_size)
+    if pa.types.is_string(joined.type):
+        return np.array([v or "" for v in joined.to_pylist()], dtype=np.str_)
+    return np.asarray(joined)
+
+
+def _joined(arrays: list[np.ndarray]) -> np.ndarray:
+    some = [a for a in arrays if len(a)] or arrays[:1]
+    return np.concatenate(some)
+
+
+def _schema(dataset: Dataset) -> pa.Schema:
+    with pa.OSFile(str(dataset.path("source")), "rb") as source:
+        schema = pa.ipc.open_file(source).schema
+    return pa.schema([f for f in schema if not f.name.startswith("_")])
+
+
+@lru_cache(maxsize=64)
+def _code(module: str) -> str:
+    if module.startswith("leaven."):
+        return __version__
+    import sys
+
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return digest(Path(file).read_bytes()).hex() if file else module
+
+
+def _embeds(op: Operator) -> bool:
+    """True where an operator asks for vectors."""
+    return "embed" in op.roles or getattr(op, "by", "") == "vector"
+
+

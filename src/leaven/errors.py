@@ -1,0 +1,74 @@
+"""One tree of errors, by who must act.
+
+    LeavenError
+      RecipeError      the author of the recipe
+      DataError        the owner of the data
+      ModelError       whoever runs the model (``retryable`` says whether asking again may help)
+      BudgetReached    nobody: raise the budget, and the same command goes on
+      MissingExtra     whoever installs: a package or a program is not there
+
+Each says what is wrong and where, and the way out.  The command line prints them as two lines without a traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LeavenError(Exception):
+    """An expected error: what is wrong, where, and the way out (``fix``; ``next`` where nothing is wrong)."""
+
+    def __init__(self, what: str, fix: str, *, where: str = "", next_step: bool = False) -> None:
+        self.what = what
+        self.where = where
+        self.fix = fix
+        self.next_step = next_step
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        return f"{place}{self.what}\n  {'Next' if self.next_step else 'Fix'}: {self.fix}"
+
+    def __reduce__(self) -> tuple[object, ...]:  # keyword arguments would be lost between processes
+        return (_rebuild, (type(self), self.what, self.fix, self.where, self.next_step))
+
+
+class RecipeError(LeavenError):
+    """A recipe cannot run as it is written."""
+
+
+class DataError(LeavenError):
+    """A file or its rows cannot be used as they are."""
+
+
+class ModelError(LeavenError):
+    """A model did not answer, or not usably."""
+
+    retryable = False
+
+
+class BudgetReached(LeavenError):
+    """The next call could have passed the budget."""
+
+
+class MissingExtra(LeavenError):
+    """A package or program that this recipe needs is not installed."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word nearest to a mistyped one, or None where none is near."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """A sentence that states the nearest known word, and all of them where that helps."""
+    known = list(known)
+    close = nearest(word, known)
+    listed = ", ".join(known[:12]) + (" ..." if len(known) > 12 else "")
+    return f"the nearest is `{close}`" if close else f"it has {listed}"
+
+
+def _rebuild(kind: type[LeavenError], what: str, fix: str, where: str, next_step: bool) -> LeavenError:
+    return kind(what, fix, where=where, next_step=next_step)

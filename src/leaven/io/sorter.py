@@ -1,0 +1,76 @@
+"""Put any number of rows in the order of a 64-bit key with a bounded amount of memory, by way of files on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+ROWS_AT_ONCE = 65_536
+KEY = "_key"
+
+
+class Sorter:
+    """Rows go in with ``add``, and come out of ``tables`` by ascending key, at most about ROWS_AT_ONCE at a time.
+
+    Each row goes to one of 2**bits files by the top bits of its key; each file is then small enough to sort.
+    """
+
+    def __init__(self, folder: Path, schema: pa.Schema, rows: int) -> None:
+        import pyarrow as pa
+
+        self.folder = folder
+        self.bits = max(0, (max(rows, 1) - 1).bit_length() - (ROWS_AT_ONCE - 1).bit_length())
+        self.schema = schema.append(pa.field(KEY, pa.uint64()))
+        folder.mkdir(parents=True, exist_ok=True)
+        self.paths = [folder / f"sort-{i:05d}" for i in range(2**self.bits)]
+        self.sinks = [pa.OSFile(str(path), "wb") for path in self.paths]
+        self.writers = [pa.ipc.new_stream(sink, self.schema) for sink in self.sinks]
+
+    def add(self, rows: pa.Table | pa.RecordBatch, keys: np.ndarray) -> None:
+        import numpy as np
+        import pyarrow as pa
+
+        keyed = rows.append_column(KEY, pa.array(keys, pa.uint64()))
+        if not self.bits:
+            self.writers[0].write(keyed)
+            return
+        where = (keys >> np.uint64(64 - self.bits)).astype(np.int64)
+        order = np.argsort(where, kind="stable")
+        keyed = keyed.take(pa.array(order))
+        edges = np.searchsorted(where[order], np.arange(2**self.bits + 1))
+        for i in np.flatnonzero(np.diff(edges)):
+            self.writers[i].write(keyed.slice(edges[i], edges[i + 1] - edges[i]))
+
+    def tables(self) -> Iterator[tuple[pa.Table, np.ndarray]]:
+        """Each stretch of rows and its keys, ascending; rows of equal key stay in the order they came."""
+        import numpy as np
+        import pyarrow as pa
+
+        self._close()
+        for path in self.paths:
+            with pa.OSFile(str(path), "rb") as source:
+                table = pa.ipc.open_stream(source).read_all()
+            path.unlink()
+            keys = table.column(KEY).to_numpy()
+            order = np.argsort(keys, kind="stable")
+            yield table.drop_columns([KEY]).take(pa.array(order)).combine_chunks(), keys[order]
+
+    def _close(self) -> None:
+        for writer, sink in zip(self.writers, self.sinks, strict=True):
+            writer.close()
+            sink.close()
+        self.writers, self.sinks = [], []
+
+    def __enter__(self) -> Sorter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._close()
+        for path in self.paths:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,83 @@
+"""The best n, or the best share, of each group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field, model_validator
+
+from leaven.errors import RecipeError
+from leaven.operators import Expr, Keep
+from leaven.records import Record
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from leaven.context import Context
+
+
+def top(by: np.ndarray, groups: np.ndarray, n: np.ndarray, *, lowest: bool = False) -> np.ndarray:
+    """True for the n highest (or lowest) of each group; ``n`` holds a number a group.  Ties go to the earlier row,
+    NaN ranks last."""
+    import numpy as np
+
+    value = np.where(np.isnan(by), -np.inf, by if not lowest else -by)
+    order = np.lexsort((np.arange(len(by)), -value, groups))
+    sizes = np.bincount(groups, minlength=len(n))
+    rank = np.empty(len(by), np.int64)
+    rank[order] = np.arange(len(by)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    first: np.ndarray = rank < n[groups]
+    return first
+
+
+class Top(Keep):
+    """Keep the n records, or the share, of each group that score highest.
+
+    Ties go to the one first in source order.  ``equal`` gives every group as many as the smallest can.
+
+    >>> Top(1, by="score", per="all").name
+    'top'
+    """
+
+    n: int | None = Field(None, ge=1)
+    """How many of each group."""
+    share: float | None = Field(None, gt=0, le=1)
+    """Or which share of each group, rounded down, at least 1."""
+    by: Expr = Field("label_prob", validate_default=True)
+    """What to rank by: a column or an expression."""
+    per: str | list[str] = "all"
+    """The column or columns that make a group; `root` is the real row at the start of the line."""
+    lowest: bool = False
+    """Keep the lowest instead."""
+    equal: bool = False
+    """As many of every group as the smallest group has."""
+
+    reasons: ClassVar[tuple[str, ...]] = ("", "below_top_k")
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Top:
+        if (self.n is None) == (self.share is None):
+            raise ValueError(RecipeError("top needs n or share, and not both.", "top: {n: 2, per: root}"))
+        return self
+
+    def scope(self) -> tuple[str, ...]:
+        return (self.per,) if isinstance(self.per, str) else tuple(self.per)
+
+    def columns(self, records: Sequence[Record], ctx: Context) -> dict[str, np.ndarray]:
+        import numpy as np
+
+        found = [self.by(ctx.values(record), ctx.of(record).rng) for record in records]
+        return {"by": np.array([np.nan if v is None else float(v) for v in found], np.float64)}
+
+    def decide(self, columns: Mapping[str, np.ndarray], groups: np.ndarray, ctx: Context) -> np.ndarray:
+        import numpy as np
+
+        sizes = np.bincount(groups)
+        if self.share is not None:
+            n = np.maximum(1, np.floor(sizes * self.share + 1e-9)).astype(np.int64)
+        else:
+            n = np.full(len(sizes), self.n or 1)
+        if self.equal and len(sizes):
+            n = np.minimum(n, np.minimum(n, sizes).min())
+        return (~top(columns["by"], groups, n, lowest=self.lowest)).astype(np.uint8)

@@ -1,0 +1,92 @@
+"""No record twice: equal texts, near texts, near meanings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from leaven.keep.near import exact_keys, first_of_near
+from leaven.operators import Keep, State
+from leaven.records import Record
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from leaven.context import Context, Rows
+
+
+class Unique(Keep):
+    """Keep the first of records that say the same, and none that says what a source or test row says.
+
+    ``exact`` compares texts with case and blanks folded, ``ngram`` the Jaccard overlap of 5-character
+    pieces, ``vector`` the cosine of embeddings; ``at`` is the similarity from which two count as the same.
+    First is: first in source order, then by ordinal.  Near ones go only where the kept one stays.
+
+    >>> Unique(by="vector", at=0.95).spec()["at"]
+    0.95
+    """
+
+    takes: ClassVar[str] = "text"
+    on: str | list[str] | None = None
+    """The field, or fields, to compare; the main text."""
+    by: Literal["exact", "ngram", "vector"] = "exact"
+    """What makes two records the same."""
+    at: float = Field(1.0, gt=0, le=1)
+    """The similarity from which two are the same; 1.0 with `exact`."""
+    against: list[Literal["stream", "source", "test"]] = ["stream", "source"]
+    """What to compare with: each other, the real rows, the test rows."""
+
+    reasons: ClassVar[tuple[str, ...]] = ("", "duplicate", "near_duplicate", "near_test")
+
+    def scope(self) -> tuple[str, ...]:
+        return ("all",)
+
+    def fields(self) -> list[str]:
+        return [self.on] if isinstance(self.on, str) else list(self.on or ())
+
+    def fits_on(self) -> tuple[str, ...]:
+        return tuple(name for name in self.against if name != "stream")
+
+    def fit(self, rows: Mapping[str, Rows], ctx: Context) -> State:
+        """What the source and test rows say, in the form that ``columns`` gives of the stream."""
+        state: dict[str, Any] = {}
+        for name, table in rows.items():
+            for key, array in self.form(table.texts(self.fields()), ctx).items():
+                state[f"{name}_{key}"] = array
+        return state
+
+    def columns(self, records: Sequence[Record], ctx: Context) -> dict[str, np.ndarray]:
+        fields = self.fields()
+        return self.form(["\n".join(str(r.get(f) or "") for f in fields) for r in records], ctx)
+
+    def form(self, texts: Sequence[str], ctx: Context) -> dict[str, np.ndarray]:
+        import numpy as np
+
+        found: dict[str, np.ndarray] = {"exact": exact_keys(texts)}
+        if self.by == "vector":
+            found["near"] = ctx.embed(texts)
+        elif self.by == "ngram":
+            found["near"] = np.array(texts, dtype=np.str_)
+        return found
+
+    def decide(self, columns: Mapping[str, np.ndarray], groups: np.ndarray, ctx: Context) -> np.ndarray:
+        import numpy as np
+
+        codes = np.zeros(len(groups), np.uint8)
+        for name in sorted(self.fits_on()):  # the test set speaks last, so that its reason wins
+            same = np.isin(columns["exact"], ctx.state[f"{name}_exact"])
+            codes[same] = 3 if name == "test" else 1
+        if "stream" in self.against:
+            _, first = np.unique(columns["exact"], return_index=True)
+            later = np.ones(len(codes), bool)
+            later[first] = False
+            codes[later & (codes == 0)] = 1
+        if self.by != "exact":
+            open_rows = np.flatnonzero(codes == 0)
+            others = {n: ctx.state[f"{n}_near"] for n in self.fits_on()}
+            codes[open_rows] = first_of_near(
+                columns["near"][open_rows], others, self.at, "stream" in self.against, self.by == "ngram"
+            )
+        return codes

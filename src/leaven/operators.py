@@ -1,0 +1,243 @@
+"""Operators: one small class that does one thing to records.  Three kinds: note, make, keep.
+
+An operator is written for one record, as plain code, in one file named after it.  Its class is the only declaration:
+the check of a recipe, the command line and the docs read fields, limits and help from it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+
+from leaven.errors import RecipeError, suggest
+from leaven.expressions import Expression, Template, parse_expression, parse_template
+from leaven.fields import SCORE, Column
+from leaven.records import Record
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from leaven.context import Context, Rows
+
+PACKAGES = ("any_record", "text", "image", "audio", "pair", "keep")
+
+if TYPE_CHECKING:
+    Expr = Expression
+    Text = Template
+else:  # pydantic would look into the two classes; it has only to let them through
+    _words = PlainSerializer(lambda value: None if value is None else value.source)
+    Expr = Annotated[Any, BeforeValidator(lambda v: v if isinstance(v, Expression) else parse_expression(v)), _words]
+    Text = Annotated[Any, BeforeValidator(lambda v: v if isinstance(v, Template) else parse_template(v)), _words]
+
+"""``Expr`` is a parameter that holds an expression, ``Text`` one with ``{{ }}``; the check of a recipe reads the names
+that they need."""
+
+State = Mapping[str, Any]
+"""What a fit leaves behind: arrays (texts among them) by name.  Saved as npz, never as pickle."""
+
+
+class Operator(BaseModel):
+    """The base of the three kinds.  The fields of a subclass are its parameters; the first may be given by position."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, use_attribute_docstrings=True)
+
+    name: ClassVar[str] = ""
+    kind: ClassVar[str] = ""
+    takes: ClassVar[str] = ""
+    """The type of the field that the operator works on, where it works on one; ``on`` names it."""
+    roles: ClassVar[frozenset[str]] = frozenset()
+    """The model roles that it calls."""
+    pure: ClassVar[bool] = True
+    """False where it calls a model that answers from outside: two steps of one name are then an error."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" not in cls.__dict__:
+            cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+    def __init__(self, *args: Any, **parameters: Any) -> None:
+        if args:
+            first = self.first_parameter()
+            if len(args) > 1 or first in parameters:
+                raise TypeError(f"{type(self).__name__} takes one parameter by position, `{first}`")
+            parameters[first] = args[0]
+        super().__init__(**parameters)
+
+    @classmethod
+    def first_parameter(cls) -> str:
+        return next(iter(cls.model_fields), "")
+
+    def needs_state(self) -> bool:
+        """True where ``fit`` has something to learn before the step runs."""
+        return type(self).fit is not Operator.fit
+
+    def fits_on(self) -> tuple[str, ...]:
+        """The sets that ``fit`` reads: ``source``, ``made``, ``test``."""
+        return ("source",)
+
+    def fit(self, rows: Mapping[str, Rows], ctx: Context) -> State:
+        """Learn once, before the step, from the sets named by ``fits_on``."""
+        raise NotImplementedError
+
+    def reads(self) -> frozenset[str]:
+        """The columns that it reads, ``on`` included; also the names in its expressions."""
+        names: set[str] = set()
+        for key in type(self).model_fields:
+            value = getattr(self, key)
+            values = value.values() if isinstance(value, dict) else [value]
+            for item in values:
+                if isinstance(item, Expression | Template):
+                    names |= item.names
+        on = getattr(self, "on", None)
+        if on is not None:
+            names |= {on} if isinstance(on, str) else set(on)
+        return frozenset(names)
+
+    def spec(self) -> dict[str, Any]:
+        """Its parameters as plain data; with its name this is what the operator *is*."""
+        return self.model_dump(mode="json")
+
+
+class Note(Operator):
+    """A record becomes the same record with more fields or scores.
+
+    ``writes`` says which columns, under the operator's own name; ``as NAME`` in a recipe renames them.
+    """
+
+    kind: ClassVar[str] = "note"
+
+    def writes(self) -> dict[str, Column]:
+        return {self.name: Column(SCORE, self.reads(), written=False)}
+
+    def note(self, record: Record, ctx: Context) -> Mapping[str, Any]:
+        """The columns of one record."""
+        raise NotImplementedError
+
+    def notes(self, records: Sequence[Record], ctx: Context) -> Iterator[Mapping[str, Any]]:
+        """The columns of many records, in order; override it where a batch is faster than one at a time."""
+        for record in records:
+            yield self.note(record, ctx.of(record))
+
+
+class Make(Operator):
+    """A record becomes 0 to n children, which replace it.  A child that went wrong is refused, not left out."""
+
+    kind: ClassVar[str] = "make"
+
+    def changes(self) -> frozenset[str]:
+        """The fields that a child has anew; what is about them is dropped from it."""
+        on = getattr(self, "on", None)
+        return frozenset({on} if isinstance(on, str) else on or ())
+
+    def writes(self) -> dict[str, Column]:
+        """New columns that its children carry, if any."""
+        return {}
+
+    def make(self, record: Record, ctx: Context) -> Iterator[Record]:
+        raise NotImplementedError
+
+
+class Keep(Operator):
+    """Keep or refuse, with a reason of one word.
+
+    A keep of scope ``record`` defines ``keep``.  One of another scope (a column such as ``root`` or ``label``, or
+    ``all``) defines ``columns``, read off each record where it lies, and ``decide``, vectorised over complete groups.
+    """
+
+    kind: ClassVar[str] = "keep"
+
+    def scope(self) -> tuple[str, ...]:
+        """``("record",)``, ``("all",)``, or the columns whose values make a group."""
+        return ("record",)
+
+    def keep(self, record: Record, ctx: Context) -> str:
+        """The reason to refuse, or an empty text."""
+        raise NotImplementedError
+
+    def columns(self, records: Sequence[Record], ctx: Context) -> dict[str, np.ndarray]:
+        """Numbers to decide by, a row a record."""
+        raise NotImplementedError
+
+    def decide(self, columns: Mapping[str, np.ndarray], groups: np.ndarray, ctx: Context) -> np.ndarray:
+        """For each row an index into ``reasons``; rows come in source order, ``groups`` numbers their groups."""
+        raise NotImplementedError
+
+    reasons: ClassVar[tuple[str, ...]] = ("",)
+
+
+SearchBy = Literal["exact", "ngram", "vector"]
+
+
+def find(name: str, folders: Sequence[str] = ()) -> type[Operator]:
+    """The operator of a name: a built-in, or one in a folder that the user named.  Only its own file is imported."""
+    if "." not in name and (module := _builtin(name)):
+        return _class_in(module, name)
+    for folder in folders:
+        path = Path(folder) / f"{name}.py"
+        if path.is_file():
+            return _class_in(_load(path.resolve()), name)
+    known = names(folders)
+    raise RecipeError(f"there is no operator `{name}`.", f"{suggest(name, known)}.")
+
+
+def names(folders: Sequence[str] = ()) -> list[str]:
+    """All operators that a recipe may name, sorted."""
+    here = Path(__file__).parent
+    found = {p.stem for package in PACKAGES for p in (here / package).glob("*.py")}
+    found |= {p.stem for folder in folders for p in Path(folder).glob("*.py") if not p.stem.startswith("test_")}
+    return sorted(name for name in found if not name.startswith("_"))
+
+
+@cache
+def _builtin(name: str) -> Any:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        return None
+    here = Path(__file__).parent
+    for package in PACKAGES:
+        if (here / package / f"{name}.py").is_file():
+            return importlib.import_module(f"leaven.{package}.{name}")
+    return None
+
+
+def _load(path: Path) -> Any:
+    """Import a user's operator under a name of its own, so that a worker process can find its class again."""
+    module_name = f"leaven_operators_{path.stem}"
+    if module_name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(module_name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module_name] = module
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[module_name]
+            raise RecipeError(
+                f"the operator file does not load: {type(error).__name__}: {error}.", "correct it.", where=str(path)
+            ) from error
+    return sys.modules[module_name]
+
+
+def _class_in(module: Any, name: str) -> type[Operator]:
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, Operator)
+        and value.__module__ == module.__name__
+        and value.name == name
+    ]
+    if not found:
+        raise RecipeError(
+            f"{module.__file__} defines no operator called `{name}`.",
+            f"name its class {name.title().replace('_', '')}, a Note, Make or Keep.",
+        )
+    return found[0]
