@@ -110,9 +110,7 @@ class Language(ImmutableSandboxedEnvironment):
         return self.undefined(f"{_words.kind(obj)} has no `{argument}`", name=str(argument))
 
     def call(self, context: Any, obj: Any, *args: Any, **kwargs: Any) -> Any:
-        raise Wrong(
-            "only the functions of the language can be called", _CALLABLE
-        )  # no rewritten tree gets here
+        raise Wrong("only the functions of the language can be called", _CALLABLE)  # no rewritten tree gets here
 
 
 class _Turns:
@@ -220,6 +218,7 @@ def _guards() -> dict[str, Callable[..., Any]]:
         scope.spend(value)
         made = _words.method(value, name, *args)
         scope.spend(made)
+        _words.check_items(len(made) if isinstance(made, list) else 0)
         return made
 
     def cut(scope: Scope, value: Any, *bounds: Any) -> Any:
@@ -334,9 +333,7 @@ def _too_deep() -> Wrong:
 
 
 def _rewrite(tree: nodes.Template, asked: set[str], *, template: bool) -> nodes.Template:
-    def guard(
-        name: str, node: Any, *args: nodes.Expr, kwargs: list[nodes.Keyword] | None = None
-    ) -> nodes.Filter:
+    def guard(name: str, node: Any, *args: nodes.Expr, kwargs: list[nodes.Keyword] | None = None) -> nodes.Filter:
         return nodes.Filter(node, name, list(args), kwargs or [], None, None, lineno=node.lineno)
 
     def visit(node: Any, depth: int) -> Any:
@@ -466,9 +463,7 @@ def _check_word(kind: str, name: str, words: Mapping[str, Any], node: Any, lead:
 
 
 def _written(signature: inspect.Signature, lead: int) -> str:
-    names = [
-        p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in signature.parameters.values()
-    ]
+    names = [p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in signature.parameters.values()]
     return f"({', '.join(names[lead:])})"
 
 

@@ -259,14 +259,10 @@ def choice(rng: Any, items: Any) -> Any:
 def choices(rng: Any, items: Any, n: Any = None, without: Any = None, share: Any = None) -> list[Any]:
     """n of the items, or a share of them, none twice, in the order drawn; all where fewer are there."""
     left_out = items_of(without) if isinstance(without, (list, tuple)) else [without]
-    pool = (
-        [item for item in items_of(items) if item not in left_out] if without is not None else items_of(items)
-    )
+    pool = [item for item in items_of(items) if item not in left_out] if without is not None else items_of(items)
     if share is not None:
         if n is not None or not 0 <= number(share) <= 1:
-            raise Wrong(
-                "`share` is a number from 0 to 1, and stands instead of n", "choices(list, share=0.5)"
-            )
+            raise Wrong("`share` is a number from 0 to 1, and stands instead of n", "choices(list, share=0.5)")
         n = round(share * len(pool))
     n = len(pool) if n is None else number(n)
     if n != int(n) or n < 0:
@@ -355,9 +351,7 @@ def find(work: Work, value: Any, pattern: str) -> str:
     """The first group of the first match of a regular expression, else the match, else an empty text."""
     text = plain_string(value)
     if len(text) > MOST_SEARCHED:
-        raise Wrong(
-            f"`find` searches at most {MOST_SEARCHED:,} characters", "cut it: text[:10000]|find(...)."
-        )
+        raise Wrong(f"`find` searches at most {MOST_SEARCHED:,} characters", "cut it: text[:10000]|find(...).")
     work.characters += len(text) * len(text) // 10  # what a slow pattern costs
     match = compiled(pattern).search(text)
     return "" if match is None else (match[1] or "") if match.re.groups else match[0]
@@ -436,9 +430,7 @@ def method(value: Any, name: str, *args: Any) -> Any:
     if isinstance(value, Mapping) and name in MAPPING_METHODS:
         made = getattr(dict, name)({key: value[key] for key in value}, *args)
         return made if name == "get" else list(made)
-    raise Wrong(
-        f"{kind(value)} has no `.{name}()`", "texts have .lower(), .strip() and others; mappings .items()."
-    )
+    raise Wrong(f"{kind(value)} has no `.{name}()`", "texts have .lower(), .strip() and others; mappings .items().")
 
 
 def cut(value: Any, start: Any, stop: Any, step: Any) -> Any:
@@ -453,9 +445,7 @@ def call(name: str, rng: Any, *args: Any, **kwargs: Any) -> Any:
     if name not in DRAWN:
         return FUNCTIONS[name](*args, **kwargs)
     if rng is None:
-        raise Wrong(
-            f"`{name}` draws by chance, and nothing is drawn here", "draw in a `note`, and read its column."
-        )
+        raise Wrong(f"`{name}` draws by chance, and nothing is drawn here", "draw in a `note`, and read its column.")
     return DRAWN[name](rng, *args, **kwargs)
 
 

@@ -26,12 +26,12 @@ LANGUAGE = frozenset([
     "labels", "examples", "rows", "root", "parent", "parents", "record", "count", "median", "mean",
     "sum", "quantile", "diff", "round_number", "dev",
 ])  # fmt: skip
-"""Names that the language gives a meaning; they win over columns: such a column is read as record['count']."""
+"""Names that the language gives a meaning; they win over columns: record['count'] is the column."""
 
 
 class Row(Mapping[str, Any]):
-    """A record's fields for templates, to read only: ``row.text`` or ``row['text']``, whatever the column's name
-    (``row.items`` is the column)."""
+    """A record's fields for templates, to read only: ``row.text`` or ``row['text']``, whatever the column is
+    called (``row.items`` is a column)."""
 
     __slots__ = ("_fields",)
 
@@ -82,9 +82,7 @@ class _Parsed:
         close = nearest(name, known)
         there = ", ".join(known[:12]) + (" ..." if len(known) > 12 else "") if known else "none"
         within = "" if self.source.strip() == name else f" in `{_short(self.source)}`"
-        fix = (
-            f"the nearest is `{close}`." if close else f"name a field, or guard it with `{name} is defined`."
-        )
+        fix = f"the nearest is `{close}`." if close else f"name a field, or guard it with `{name} is defined`."
         return RecipeError(f"`{name}`{within} names no field; there are {there}.", fix, where=self.where)
 
 
@@ -111,8 +109,8 @@ class Template(_Parsed):
 def parse_expression(source: str | float | list[Any] | None, *, where: str = "") -> Expression:
     """An expression from its source; what is not a text (a number, a list) is the value for every record.
 
-    Raises RecipeError, naming ``where``, for bad syntax, unknown functions and filters, and what the language
-    refuses.
+    Raises RecipeError, naming ``where``, for bad syntax, unknown functions and filters, and whatever else the
+    language refuses.
     """
     return _parse(Expression, source, where)
 
@@ -164,9 +162,7 @@ def _refused(error: Exception, source: str, where: str) -> RecipeError:
         what, fix = "it needs more memory than there is", "make its texts and lists shorter."
     else:
         what = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        what = re.sub(
-            r"^[\w.<>]+\(\) ", "a word of it ", what
-        )  # Python's name of the function says nothing here
+        what = re.sub(r"^[\w.<>]+\(\) ", "a word of it ", what)  # Python's name of the function says nothing here
     begin = f"`{_short(source)}`: " if quoted else ""
     return RecipeError(f"{begin}{what.rstrip('.')}.", fix, where=where)
 

@@ -40,7 +40,7 @@ class _Part:
 
 @lru_cache(maxsize=512)
 def safe_pattern(pattern: str) -> re.Pattern[str]:
-    """The compiled pattern.  Raises ValueError, in the author's words, where it is wrong or could run away."""
+    """The compiled pattern; raises ValueError, in an author's words, where it is wrong or could run away."""
     if len(pattern) > MOST_PATTERN:
         raise ValueError(f"a pattern has at most {MOST_PATTERN} characters")
     try:
@@ -69,9 +69,7 @@ def _check(pattern: str) -> None:
         group, begin = open_groups[-1]
         if kind in ("set", "escape", "one", "anchor"):
             if token == "(" or re.search(r"\\[0-9a-zA-Z]", re.sub(r"\\[AbBZdDwWsSntr]", "", token)):
-                raise ValueError(
-                    f"`{pattern[match.start() : match.start() + 4]}` is not part of the patterns here"
-                )
+                raise ValueError(f"`{pattern[match.start() : match.start() + 4]}` is not part of the patterns here")
             # An anchor takes nothing and may fail: as if any character fitted, so that it separates nothing.
             one = re.compile(flags + token) if kind != "anchor" else None
             chars = alphabet if one is None else frozenset(c for c in alphabet if one.fullmatch(c))

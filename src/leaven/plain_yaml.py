@@ -1,8 +1,8 @@
 """One loader for recipes, label files and ``--set`` values: plain data from YAML, with line numbers.
 
 YAML 1.1, which most loaders speak, reads ``on:`` as True, the label ``no`` as False and ``12:30:00`` as
-45000.  Here only ``true`` and ``false`` are booleans, ``null``, ``~`` and nothing at all are None, numbers are
-decimal, and everything else is a text.  What a recipe does not need is refused: tags, anchors, repeated keys.
+45000.  Here only ``true`` and ``false`` are booleans, ``null``, ``~`` and nothing at all are None, numbers
+are decimal, and everything else is a text.  What a recipe does not need is refused: tags, anchors, repeated keys.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ _TAG = "tag:yaml.org,2002:"
 
 # The parser's words for what people do wrong most often, in plainer ones: (what it says, what, fix).
 _PLAIN = [
+    ("found a tab character", "a tab stands where the line is indented", "indent with blanks."),
     ("cannot start any token", "a character stands where a value should begin",
      "indent with blanks, never with tabs; quote a text that begins with @, `, %, * or &."),
     ("mapping values are not allowed", "a second `: ` stands in one line",
@@ -40,7 +41,7 @@ _PLAIN = [
 
 
 class Map(dict[str, Any]):
-    """A mapping that knows where it stands: ``line``, and ``lines[key]`` of each key (the first line is 1)."""
+    """A mapping that knows where it stands: ``line``, and ``lines[key]`` of each key; the first line is 1."""
 
     def __init__(self, line: int = 0) -> None:
         super().__init__()
@@ -49,7 +50,7 @@ class Map(dict[str, Any]):
 
 
 class Seq(list[Any]):
-    """A list that knows where it stands: ``line``, and ``lines[i]`` for each item (the first line is 1)."""
+    """A list that knows where it stands: ``line``, and ``lines[i]`` of each item; the first line is 1."""
 
     def __init__(self, line: int = 0) -> None:
         super().__init__()
@@ -73,7 +74,7 @@ def load(text: str | bytes, name: str) -> Any:
         try:
             text = text.decode("utf-8")
         except UnicodeDecodeError as error:
-            line = bytes(text[: error.start]).count(b"\n") + 1
+            line = error.object[: error.start].count(b"\n") + 1
             what = f"byte {error.start:,} is not UTF-8."
             raise RecipeError(what, "save the file as UTF-8.", where=f"{name} line {line}") from None
     text = text.removeprefix("\ufeff")
@@ -81,15 +82,14 @@ def load(text: str | bytes, name: str) -> Any:
     try:
         return _Reader(yaml.parse(text, Loader=loader), name).document()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
         problem = error.problem or "it cannot be read"
+        unclosed = "expected ',' or" in problem or "end of stream" in problem
+        mark = (unclosed and error.context_mark) or error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1  # of what is not closed: where it was opened
         for words, what, fix in _PLAIN:
             if words in problem:
                 raise RecipeError(what + ".", fix, where=f"{name} line {line}") from None
-        raise RecipeError(
-            f"{problem}.", "correct the YAML of this line.", where=f"{name} line {line}"
-        ) from None
+        raise RecipeError(f"{problem}.", "correct the YAML of this line.", where=f"{name} line {line}") from None
     except (yaml.YAMLError, UnicodeError) as error:
         line = text.count("\n", 0, getattr(error, "position", None) or getattr(error, "start", 0)) + 1
         what = "a character stands here that no text may hold (a control character, or half of one)."
@@ -167,9 +167,7 @@ class _Reader:
                 next(self.events)  # the document's end
                 event = next(self.events)
                 if isinstance(event, kinds.DocumentStartEvent):
-                    raise self.error(
-                        event, "a second document begins (`---`).", "one file holds one; remove the line."
-                    )
+                    raise self.error(event, "a second document begins (`---`).", "one file holds one; remove the line.")
                 return value
         raise RecipeError("it is empty.", "write something into it, or name another file.", where=self.name)
 
@@ -182,9 +180,7 @@ class _Reader:
             self.parentheses(event, flow)
             return _plain(event.value)
         if depth >= MOST_DEPTH:
-            raise self.error(
-                event, f"lists and mappings are nested deeper than {MOST_DEPTH}.", "nest less deeply."
-            )
+            raise self.error(event, f"lists and mappings are nested deeper than {MOST_DEPTH}.", "nest less deeply.")
         if isinstance(event, kinds.SequenceStartEvent):
             seq, flow = Seq(_line(event)), bool(event.flow_style)
             while not isinstance(event := next(self.events), kinds.SequenceEndEvent):
@@ -219,22 +215,16 @@ class _Reader:
         if isinstance(event, self.kinds.AliasEvent) or getattr(event, "anchor", None):
             sign = "*" if isinstance(event, self.kinds.AliasEvent) else "&"
             what = f"`{sign}{event.anchor}` is not allowed; a recipe holds no anchors."
-            raise self.error(
-                event, what, "write the value out, or name it under `let:`; quote a text that begins so."
-            )
+            raise self.error(event, what, "write the value out, or name it under `let:`; quote a text that begins so.")
         if tag := getattr(event, "tag", None):
             shown = tag.replace(_TAG, "!!").partition(":")[0]
             what = f"`{shown}` is not allowed; a recipe holds plain values only."
-            raise self.error(
-                event, what, "remove the tag. Python code belongs in an operator: docs/write-your-own."
-            )
+            raise self.error(event, what, "remove the tag. Python code belongs in an operator: docs/write-your-own.")
 
     def parentheses(self, event: Any, flow: bool) -> None:
         """A comma ends a value inside braces and brackets: `{weight: 1 / max(d, 1)}` would be two keys."""
         if flow and event.value.count("(") != event.value.count(")"):
-            what = (
-                f"`{event.value}` is half of an expression: inside braces and brackets a comma ends a value."
-            )
+            what = f"`{event.value}` is half of an expression: inside braces and brackets a comma ends a value."
             raise self.error(event, what, 'quote the expression: {weight: "1 / max(d, 1)"}.')
 
     def error(self, event: Any, what: str, fix: str) -> RecipeError:

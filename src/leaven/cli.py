@@ -1,0 +1,285 @@
+"""The command line: options in, one answer out, and an exit code that says who must act.
+
+0 done; 1 the user's input is wrong; 3 done, but some records failed; 4 stopped, the same command goes on; 70 a bug;
+130 Ctrl-C.  Only typer is imported here: what a command needs, it imports itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from leaven import __version__
+from leaven.errors import BudgetReached, LeavenError, nearest
+
+app = typer.Typer(
+    name="leaven",
+    help="Raise small datasets: make new rows, keep the good ones, blend them with yours, measure whether it helped.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+TextOption = Annotated[str | None, typer.Option("--text", metavar="COLUMN", help="The column of texts.")]
+LabelOption = Annotated[str | None, typer.Option("--label", metavar="COLUMN", help="The column of labels.")]
+FieldOption = Annotated[
+    list[str] | None, typer.Option("--field", metavar="NAME=COLUMN", help="The column of a field of the recipe.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Decides every draw.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No narration, no progress.")]
+WorkersOption = Annotated[int, typer.Option("--workers", min=1, max=256, help="Processes; the result is the same.")]
+CORES = os.cpu_count() or 1
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"leaven {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def augment(
+    data: Annotated[str, typer.Argument(help="csv, tsv, jsonl, json, Parquet, a saved dataset folder, or hf://ID.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The folder of the run.")],
+    recipe: Annotated[
+        str | None, typer.Option("-r", "--recipe", metavar="NAME|FILE", help="A built-in recipe or a .yaml file.")
+    ] = None,
+    text: TextOption = None,
+    label: LabelOption = None,
+    field: FieldOption = None,
+    unlabelled: Annotated[
+        str | None, typer.Option("--unlabelled", metavar="FILE", help="Rows without a label: the pool.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option("--labels", metavar="FILE", help="What each label means: yaml, or csv label,name,about.")
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option("--test", metavar="FILE|SHARE", help="Rows to measure on, never trained on.")
+    ] = None,
+    dev: Annotated[
+        str | None, typer.Option("--dev", metavar="FILE", help="Rows that steps may look at to decide when to stop.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="STEP.PARAM=V", help="Change a parameter of the recipe.")
+    ] = None,
+    operators: Annotated[
+        list[str] | None, typer.Option("--operators", metavar="DIR", help="A folder with operators of your own.")
+    ] = None,
+    seed: SeedOption = 0,
+    workers: WorkersOption = CORES,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Make from this many records only.")] = None,
+    json_: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Make new rows from DATA, keep the good ones, and write them blended with yours to DIR/train."""
+    from leaven import terminal
+    from leaven.engine.augment import Request
+    from leaven.engine.augment import augment as run_augment
+
+    request = Request(
+        data=data,
+        out=out,
+        recipe=recipe,
+        named=named(text, label, field),
+        unlabelled=unlabelled,
+        labels=labels,
+        test=test,
+        dev=dev,
+        sets=set_ or (),
+        seed=seed,
+        workers=workers,
+        limit=limit,
+        operators=operators or (),
+    )
+    progress = terminal.Progress(quiet=quiet)
+    try:
+        run = run_augment(request, progress)
+    finally:
+        progress.clear()
+    answer([json.dumps(run.as_json())] if json_ else terminal.summary(run))
+    if run.written.failed:
+        raise typer.Exit(3)
+
+
+@app.command()
+def measure(
+    run: Annotated[str, typer.Argument(metavar="OUT|DATA", help="The folder of a run, or a file of real rows.")],
+    with_: Annotated[
+        str | None, typer.Option("--with", metavar="DATA", help="Made rows from elsewhere, to measure with DATA.")
+    ] = None,
+    test: Annotated[str | None, typer.Option("--test", metavar="FILE|SHARE", help="Rows never trained on.")] = None,
+    text: TextOption = None,
+    label: LabelOption = None,
+    field: FieldOption = None,
+    ratios: Annotated[
+        str, typer.Option("--ratios", help="Made rows for each real row, to try.")
+    ] = "0,0.25,0.5,1,2,4",
+    seeds: Annotated[int, typer.Option("--seeds", min=2, max=100, help="How often rows are drawn and models fitted.")] = 5,
+    metric: Annotated[
+        str | None, typer.Option("--metric", help="accuracy or macro_f1; without it the balance of labels decides.")
+    ] = None,
+    seed: SeedOption = 0,
+    workers: WorkersOption = CORES,
+    json_: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Train on real rows with and without the made ones, and say on the test set whether they helped."""
+    from leaven import terminal
+    from leaven.measure.command import MeasureRequest
+    from leaven.measure.command import measure as run_measure
+    from leaven.measure.show import as_json, lines
+
+    request = MeasureRequest(
+        run, with_, test, named(text, label, field), numbers(ratios), seeds, metric, seed, workers
+    )
+    progress = terminal.Progress(quiet=quiet)
+    try:
+        found = run_measure(request, progress)
+    finally:
+        progress.clear()
+    answer([json.dumps(as_json(found))] if json_ else lines(found))
+
+
+@app.command()
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="Print this recipe's file, to copy and edit.")] = None,
+) -> None:
+    """List the built-in recipes, or print one."""
+    from leaven import recipe, terminal
+
+    if name:
+        sys.stdout.write(recipe.source(name))
+        return
+    found = []
+    for known in recipe.names():
+        r = recipe.read(known)
+        needs = " ".join([*r.fields, *(["pool"] if r.pool else [])])
+        found.append((known, needs, r.about, "with --unlabelled" if r.pool else "yes"))
+    answer([*terminal.recipes_table(found), "Next:  leaven recipes recombine              (the YAML, the paper)"])
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The folder of the run.")] = Path("demo"),
+    workers: WorkersOption = CORES,
+    quiet: QuietOption = False,
+) -> None:
+    """Raise a small dataset that comes with leaven and measure it: offline, under a minute."""
+    from leaven import terminal
+    from leaven.demo.show import run_demo
+
+    progress = terminal.Progress(quiet=quiet)
+    try:
+        run_demo(out, workers, progress, answer)
+    finally:
+        progress.clear()
+
+
+def named(text: str | None, label: str | None, fields: list[str] | None) -> dict[str, str]:
+    """Which column each field was said to be."""
+    from leaven.errors import DataError
+
+    found = {name: column for name, column in (("text", text), ("label", label)) if column}
+    for said in fields or ():
+        name, equals, column = said.partition("=")
+        if not (name and equals and column):
+            raise DataError(f"--field {said} is not NAME=COLUMN.", "--field premise=sentence1")
+        found[name] = column
+    return found
+
+
+def numbers(said: str) -> list[float]:
+    from leaven.errors import DataError
+
+    try:
+        found = [float(part) for part in said.split(",")]
+    except ValueError:
+        found = [-1.0]
+    if any(not 0 <= n <= 1000 for n in found):
+        raise DataError(f"--ratios {said} is no list of numbers from 0 to 1000.", "--ratios 0,0.5,1,2")
+    return found
+
+
+def answer(lines: list[str]) -> None:
+    """Print the answer; a reader who closes the pipe early is no error."""
+    try:
+        print("\n".join(lines), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def main(arguments: list[str] | None = None) -> None:
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command; the exit code."""
+    from leaven.terminal import show_error
+
+    try:
+        code = app(arguments, standalone_mode=False, prog_name="leaven")
+        return code if isinstance(code, int) else 0
+    except LeavenError as error:
+        show_error(error)
+        return 4 if isinstance(error, BudgetReached) else 1
+    except KeyboardInterrupt:
+        print("Stopped by you. What is done is stored; the same command goes on.", file=sys.stderr)
+        return 130
+    except Exception as error:
+        return _other(error)
+
+
+def _other(error: Exception) -> int:
+    """A wrong option, a full disk, or a bug."""
+    if type(error).__name__ in ("Exit", "Abort"):
+        return int(getattr(error, "exit_code", 1))
+    if hasattr(error, "format_message"):  # what click raises for wrong options
+        print(f"{_usage(error)}", file=sys.stderr)
+        return 1
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        print("DataError: the disk is full.\n  Next: make room; the same command goes on.", file=sys.stderr)
+        return 4
+    import traceback
+
+    traceback.print_exception(error)
+    print(
+        "This is a bug in leaven: please report it with the lines above."
+        " The folder of the run is intact; the same command goes on.",
+        file=sys.stderr,
+    )
+    return 70
+
+
+def _usage(error: Any) -> str:
+    message = error.format_message().rstrip(".")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "leaven"
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return str(error.format_message())
+    wrong = getattr(error, "option_name", "")
+    known = [option for p in context.command.params for option in p.opts] if context else []
+    close = nearest(wrong, known) if wrong else None
+    fix = f"the nearest is {close}." if close else f"{command} --help"
+    return f"UsageError: {command}: {message[0].lower()}{message[1:]}.\n  Fix: {fix}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,315 @@
+"""What the terminal shows: the narration and progress on stderr, the answer on stdout.
+
+Plain ASCII but for the user's own text, drawn for 100 columns.  A terminal gets a line that is redrawn; a log gets a
+line at the start and end of a step and every 30 seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+import unicodedata
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from leaven.engine.augment import Request, Run
+    from leaven.io.dataset import Dataset
+    from leaven.recipe import Recipe
+
+WIDTH = 100
+HINT = 69
+STYLES = {"bold": "\x1b[1m", "dim": "\x1b[2m", "red": "\x1b[31m", "yellow": "\x1b[33m"}
+
+
+def shown(text: str) -> str:
+    """A user's text with control characters and direction marks escaped, so that it can do nothing to a terminal."""
+    return "".join(c if c.isprintable() or c == " " else _escaped(c) for c in text)
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    if unicodedata.category(char) == "Zs":
+        return " "
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
+
+
+def cut(text: str, width: int) -> str:
+    """At most ``width`` characters; what is cut is said by three dots."""
+    return text if len(text) <= width else text[: max(0, width - 3)] + "..."
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, or hours too: 0:52, 1:02:07."""
+    whole = round(seconds)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def rows(n: int) -> str:
+    return f"{n:,} row" if n == 1 else f"{n:,} rows"
+
+
+def styled(text: str, style: str, stream: TextIO) -> str:
+    return f"{STYLES[style]}{text}\x1b[0m" if colours(stream) else text
+
+
+def colours(stream: TextIO) -> bool:
+    """NO_COLOR wins over FORCE_COLOR, and a pipe has none."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or is_terminal(stream)
+
+
+def is_terminal(stream: TextIO) -> bool:
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def show_error(error: Exception) -> None:
+    """An expected error: two lines, the class word in red."""
+    print(f"{styled(type(error).__name__, 'red', sys.stderr)}: {_safe(str(error))}", file=sys.stderr)
+
+
+def warn(text: str) -> None:
+    print(f"{styled('warning:', 'yellow', sys.stderr)} {_safe(text)}", file=sys.stderr)
+
+
+def _safe(text: str) -> str:
+    return "\n".join(shown(line) for line in text.split("\n"))
+
+
+def table_line(key: str, value: str, hint: str = "") -> str:
+    line = f"{key:<9}{value}"
+    return f"{line:<{HINT}}{hint}".rstrip() if hint else line
+
+
+def facts(dataset: Dataset, recipe: Recipe, why: str, request: Request) -> list[str]:
+    """The lines that say what was read and what was guessed, with the option that changes each guess."""
+    counts = dataset.counts
+    total = sum(n for name, n in counts.items() if name in ("source", "given"))
+    lines = [table_line("Read", f"{dataset.name}: {rows(total)}, {len(dataset.order)} columns")]
+    for name, column in dataset.columns.items():
+        if name in dataset.types and dataset.types[name] != "value":
+            guess = dataset.guessed.get(name, "")
+            option = f"--{name}" if name in ("text", "label") else f"--field {name}="
+            space = "" if option.endswith("=") else " "
+            said = f"{shown(column):<11} {guess}" if guess else shown(column)
+            lines.append(table_line(name.capitalize(), said, f"change: {option}{space}COLUMN" if guess else ""))
+    if "test" in counts:
+        leaks = any("stand" in w for w in dataset.warnings)
+        clean = "" if leaks or not dataset.test_from else f"; no row of it is in {dataset.name}"
+        if dataset.test_from.endswith(f"of {dataset.name}"):
+            clean = ""
+        lines.append(table_line("Test", f"{dataset.test_from}: {rows(counts['test'])}, never trained on{clean}"))
+    else:
+        lines.append(table_line("Test", "none; `leaven measure` needs one", "add: --test FILE or --test 0.3"))
+    if "pool" in counts:
+        lines.append(table_line("Pool", f"{rows(counts['pool'])} without a label"))
+    else:
+        lines.append(table_line("Pool", "none; rows without a label would help", "add: --unlabelled FILE"))
+    reason = f": {why}" if why != "named" else ""
+    lines.append(table_line("Recipe", f"{recipe.name}{reason}", "change: -r NAME" if reason else ""))
+    return lines
+
+
+def players(recipe: Recipe, embedder: str) -> str:
+    """Which model plays each role that the recipe asks for."""
+    found = {}
+    for step in recipe.steps():
+        if "embed" in step.op.roles or getattr(step.op, "by", "") == "vector":
+            found["embed"] = embedder or "wordllama"
+        if "fill" in step.op.roles:
+            found["fill"] = "ngram"
+        if step.op.name == "prediction":
+            found["student"] = "linear"
+    said = ", ".join(f"{role} {name}" for role, name in sorted(found.items()))
+    return f"{said}; built in, nothing leaves this machine" if said else "none; nothing leaves this machine"
+
+
+class Progress:
+    """Told by the engine how the work goes on; says it on stderr in the way that the stream can show."""
+
+    def __init__(self, *, quiet: bool = False, now: Callable[[], float] = time.monotonic) -> None:
+        self.stream = sys.stderr
+        self.quiet = quiet
+        self.now = now
+        self.began = now()
+        self.live = is_terminal(self.stream) and not quiet
+        self.counts: dict[str, int] = {}
+        self.title, self.parts, self.parts_done, self.records = "", 0, 0, 0
+        self.number, self.steps = 0, 0
+        self.stage_began = self.last_said = self.began
+        self.total_records = 0
+        self.drawn = 0
+
+    def read(self, dataset: Dataset, recipe: Recipe, why: str, request: Request, new: bool) -> None:
+        for warning in dataset.warnings:
+            warn(warning)
+        self.total_records = dataset.counts["source"]
+        workers = f"{request.workers} worker{'s' if request.workers > 1 else ''}"
+        state = "new" if new else "goes on"
+        if self.quiet:
+            return
+        if self.live:
+            for line in facts(dataset, recipe, why, request):
+                print(styled(line, "dim", self.stream), file=self.stream)
+            print(styled(table_line("Writes", f"{request.out} ({state}), seed {request.seed}, {workers}"), "dim",
+                         self.stream), file=self.stream)
+            return
+        columns = ", ".join(
+            f"{n}={shown(c)}{' (guessed)' if n in dataset.guessed else ''}"
+            for n, c in dataset.columns.items() if dataset.types.get(n) != "value"
+        )
+        self.log(f"read {dataset.name}: {rows(dataset.counts['source'])}; {columns}")
+        reason = f" ({why})" if why != "named" else ""
+        self.log(f"recipe {recipe.name}{reason}; seed {request.seed}; {workers}; {request.out} {_is(state)}")
+
+    def log(self, text: str) -> None:
+        if not self.quiet:
+            print(f"{clock(self.now() - self.began)} {text}", file=self.stream, flush=True)
+            self.last_said = self.now()
+
+    def models(self, said: str) -> None:
+        if self.live:
+            self.clear()
+            print(styled(table_line("Models", said), "dim", self.stream), file=self.stream)
+
+    def waiting(self, what: str) -> None:
+        if self.live:
+            self.draw(f"{what} ...")
+
+    def stage(self, number: int, steps: int, title: str, records: int) -> None:
+        self.number, self.steps, self.title, self.parts = number, steps, title, records
+        self.parts_done, self.counts, self.stage_began = 0, {}, self.now()
+        if not self.live and self.now() - self.began > 5:
+            self.log(f"step {number} of {steps}, {title}: begins")
+
+    def part(self, records: int, counts: Mapping[str, int]) -> None:
+        self.parts_done += records
+        for name, n in counts.items():
+            self.counts[name] = self.counts.get(name, 0) + n
+        if self.live and (self.now() - self.last_said > 0.25 or self.parts_done == self.parts):
+            self.last_said = self.now()
+            self.draw(*self.lines())
+        elif not self.live and self.now() - self.last_said >= 30:
+            self.log(self.one_line())
+        if not self.live and self.parts_done == self.parts and self.now() - self.stage_began > 5:
+            made = self.counts.get("on", 0) + self.counts.get("refused", 0)
+            self.log(f"step {self.number} of {self.steps}, {self.title}: done, {made:,} records")
+
+    def left(self) -> str:
+        spent = self.now() - self.stage_began
+        todo = self.parts - self.parts_done
+        return f"{clock(spent / self.parts_done * todo)} left" if self.parts_done and todo else ""
+
+    def lines(self) -> tuple[str, str]:
+        share = self.parts_done / max(1, self.parts)
+        bar = ("#" * int(24 * share)).ljust(24, ".")
+        records = self.counts.get("records", 0)
+        rate = records / max(1e-3, self.now() - self.stage_began)
+        first = f"step {self.number} of {self.steps}  {cut(self.title, 30):<16} [{bar}]  {records:,} records"
+        second = (
+            f"  going on {self.counts.get('on', 0):,}   refused {self.counts.get('refused', 0):,}"
+            f"   failed {self.counts.get('failed', 0):,}     0 calls, 0 tokens, 0 USD"
+        )
+        return f"{first}   {rate:,.0f}/s   {self.left()}".rstrip(), second
+
+    def one_line(self) -> str:
+        left = self.left()
+        return (
+            f"step {self.number} of {self.steps}, {self.title}: part {self.parts_done} of {self.parts}, going on"
+            f" {self.counts.get('on', 0):,}, refused {self.counts.get('refused', 0):,},"
+            f" failed {self.counts.get('failed', 0):,}{', ' + left if left else ''}"
+        )
+
+    def draw(self, *lines: str) -> None:
+        width = max(40, _columns())
+        self.clear()
+        for line in lines:
+            print(cut(line, width - 1), file=self.stream)
+        self.drawn = len(lines)
+        self.stream.flush()
+
+    def clear(self) -> None:
+        if self.live and self.drawn:
+            print(f"\x1b[{self.drawn}F\x1b[J", end="", file=self.stream)
+            self.drawn = 0
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        return WIDTH
+
+
+def _is(state: str) -> str:
+    return "is new" if state == "new" else "goes on"
+
+
+def summary(run: Run) -> list[str]:
+    """The answer of ``augment``."""
+    done, dataset, out = run.written, run.dataset, run.request.out
+    total = done.real_written + done.made_written
+    share = f" ({done.made_written / total:.0%})".replace("%", " %") if done.made_written else ""
+    exit_said = " Exit 3." if done.failed else ""
+    how = ", with failures" if done.failed else ""
+    lines = [
+        f"Done in {clock(run.seconds)}{how}. {out}/train holds {rows(total)}: {done.real_written:,} real,"
+        f" {done.made_written:,} made{share}. Spent 0 calls, 0 tokens, 0 USD.{exit_said}",
+        f"Made {done.made:,}, kept {done.kept:,}, refused {done.refused:,}, failed {done.failed:,}."
+        + (f" Pool rows left {done.left:,}." if done.left else ""),
+    ]
+    if done.kept > done.made_written:
+        lines.append(f"Blend     took {done.made_written:,} of the {done.kept:,} kept ({_blend(run.recipe)})")
+    if done.reasons:
+        lines.append("Refused   " + "   ".join(f"{reason} {n:,}" for reason, n in done.reasons.items()))
+    if done.failures:
+        lines.append("Failed    " + "   ".join(f"{n:,} {reason}" for reason, n in done.failures.items())
+                     + f"; all, with the error: {out}/failed")
+    if done.balance:
+        lines.append(f"Balance   {balance(done.balance, dataset.labels)}")
+    lines.append(f'Look:  {out}/refused      Load: datasets.load_dataset("{out}/train")')
+    if "test" in dataset.counts:
+        lines.append(f"Next:  leaven measure {out}                    (did it help?)")
+    else:
+        lines.append(f"Next:  leaven measure {out} --test FILE        (did it help? it needs rows never trained on)")
+    return lines
+
+
+def _blend(recipe: Recipe) -> str:
+    asked = recipe.blend.model_dump(exclude_defaults=True)
+    return ", ".join(f"{name} {value}" for name, value in asked.items())
+
+
+def balance(now: Mapping[str, tuple[int, int]], before: Mapping[str, int]) -> str:
+    """Rows a label, before and after."""
+    totals = [real + made for real, made in now.values()]
+    real, made = [r for r, _ in now.values()], [m for _, m in now.values()]
+    each = f"{_span(totals)} for each of {len(now)} labels ({_span(real, '')} real, {_span(made, '')} made)"
+    return f"{each}; before: {_span(list(before.values()), '')}"
+
+
+def _span(values: list[int], unit: str = "rows") -> str:
+    low, high = min(values), max(values)
+    numbers = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    word = {"rows": " row" if high == 1 else " rows", "": ""}[unit]
+    return numbers + word
+
+
+def recipes_table(found: list[tuple[str, str, str, str]]) -> list[str]:
+    """name, needs, about, whether it runs here."""
+    name_width = max(len(f[0]) for f in found) + 3
+    needs_width = max(len(f[1]) for f in found) + 3
+    about_width = WIDTH - name_width - needs_width - 22
+    lines = [f"{'name':<{name_width}}{'needs':<{needs_width}}{'what it does':<{about_width}}  runs here"]
+    for name, needs, about, here in found:
+        lines.append(f"{name:<{name_width}}{needs:<{needs_width}}{cut(about, about_width):<{about_width}}  {here}")
+    return lines
+
+
+def strip_styles(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
