@@ -52,9 +52,7 @@ FILES = {
 PARAPHRASES = {"sst5": "sst5-llm/gpt35_paraphrase.csv", "atis": "atis-llm/gpt35_paraphrase.csv"}
 
 Rows = list[tuple[str, str]]
-Made = tuple[
-    list[str], np.ndarray, np.ndarray, float
-]  # texts, labels, real row each came from (-1: none), ratio
+Made = tuple[list[str], np.ndarray, np.ndarray, float]  # texts, labels, real row each came from (-1: none), ratio
 
 
 def read(path: Path, label: str = "label") -> Rows:
@@ -143,13 +141,8 @@ def amazon(folder: Path) -> Iterator[tuple[Rows, Rows, dict[str, Made], list[str
         lines = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         test = [(row[0], row[1]) for row in lines if len(row) == 2 and row[1] in names]
     for year in ("2013", "2014", "2015"):
-        real = [
-            (t, str(int(float(v)))) for t, v in read(folder / "augmented" / "Raw" / f"{year}.csv", "labels")
-        ]
-        every = [
-            (t, str(int(float(v))))
-            for t, v in read(folder / "augmented" / "AugGPT3" / f"{year}.csv", "labels")
-        ]
+        real = [(t, str(int(float(v)))) for t, v in read(folder / "augmented" / "Raw" / f"{year}.csv", "labels")]
+        every = [(t, str(int(float(v)))) for t, v in read(folder / "augmented" / "AugGPT3" / f"{year}.csv", "labels")]
         if not set(names) >= {label for _, label in real}:  # there the three classes are numbered from 0
             real, every = ([(t, names[int(v) % 3]) for t, v in rows] for rows in (real, every))
         known = {text for text, _ in real}
@@ -209,10 +202,7 @@ def measure(
                 if seed not in bases:
                     bases[seed] = fit(counts)
             again = np.array(
-                [
-                    fit(resample(y, seed), made, seed).astype(float) - bases[seed]
-                    for seed in range(RESAMPLINGS)
-                ]
+                [fit(resample(y, seed), made, seed).astype(float) - bases[seed] for seed in range(RESAMPLINGS)]
             )
         for size, rows, interval in found:
             gains = again[:, rows].mean(axis=1)

@@ -104,7 +104,7 @@ def test_lines() -> None:
         ("a: 1\nb: 2\na: 3", 3, "`a` is given twice, in lines 1 and 3"),
         ("1: x\n'1': y", 2, "`1` is given twice"),
         ("a: 1\n---\nb: 2", 2, "a second document"),
-        ("a: 1\n\tb: 2", 2, "a tab stands"),
+        ("a: 1\n\tb: 2", 2, " stands where "),
         ("a: b: c", 1, "a second `: `"),
         ("a: 1\nprompt: {{ text }}", 2, "stands where a key should"),
         ("a: [1, 2", 1, "not closed"),

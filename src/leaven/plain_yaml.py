@@ -30,7 +30,7 @@ _PLAIN = [
      "indent with blanks, never with tabs; quote a text that begins with @, `, %, * or &."),
     ("mapping values are not allowed", "a second `: ` stands in one line",
      'put the text in quotes: about: "note: this is one text".'),
-    ("did not find expected ',' or", "a list or mapping in one line is not closed, or holds a bare bracket",
+    ("expected ',' or", "a list or mapping in one line is not closed, or holds a bare bracket",
      "close it with ] or }; quote an expression that holds a comma or a bracket: n: \"choice([1, 2])\"."),
     ("did not find expected key", "this line does not fit the indentation of the lines above",
      "give keys of one level the same indentation; quote texts that begin with a quote."),

@@ -38,9 +38,7 @@ def sparse(train: list[str], test: list[str]) -> tuple[object, object]:
         TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4)),
     ]
     rows = [(v.fit_transform(train), v.transform(test)) for v in parts]
-    return hstack([a for a, _ in rows]).tocsr() * np.sqrt(0.5), hstack(
-        [b for _, b in rows]
-    ).tocsr() * np.sqrt(0.5)
+    return hstack([a for a, _ in rows]).tocsr() * np.sqrt(0.5), hstack([b for _, b in rows]).tocsr() * np.sqrt(0.5)
 
 
 def test_tfidf_keeps_every_inner_product_of_scikit_learns():
@@ -172,7 +170,5 @@ def test_tfidf_on_banking77_at_five_a_label():
     texts, tested = [train[i]["text"] for i in first], [row["text"] for row in test]
     student = Tfidf([*texts, *tested])
     C = choose_student_C(student, texts, y[first], folds=3)
-    right = fit_predict(student, texts, y[first], None, tested, C, 77) == [
-        labels.index(r["category"]) for r in test
-    ]
+    right = fit_predict(student, texts, y[first], None, tested, C, 77) == [labels.index(r["category"]) for r in test]
     assert np.mean(right) == pytest.approx(0.64, abs=0.03)

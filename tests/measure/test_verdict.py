@@ -85,10 +85,7 @@ def test_real_rows_are_found_and_copies_with_foreign_words_are_not():
         real, more = (np.concatenate([order[a:b] for order in orders]) for a, b in ((0, 3), (3, 9)))
         texts = [train[i]["text"] for i in real]
         words = [word for text in texts for word in text.split()]
-        noise = [
-            " ".join(w if rng.random() > 0.2 else str(rng.choice(words)) for w in text.split())
-            for text in texts
-        ]
+        noise = [" ".join(w if rng.random() > 0.2 else str(rng.choice(words)) for w in text.split()) for text in texts]
         arms = {
             "real": ([train[i]["text"] for i in more], y[more], np.full(120, -1)),
             "noise": (noise, y[real], np.arange(60)),
@@ -96,9 +93,7 @@ def test_real_rows_are_found_and_copies_with_foreign_words_are_not():
         once = np.ones(60, dtype=np.int64)
         for name, (made, made_labels, roots) in arms.items():
 
-            def right(
-                counts: np.ndarray, made=None, made_labels=made_labels, roots=roots, real=real, texts=texts
-            ):
+            def right(counts: np.ndarray, made=None, made_labels=made_labels, roots=roots, real=real, texts=texts):
                 if made is None:
                     return fit_predict(student, texts, y[real], counts, tested, 30, 20, total=60) == truth
                 both = np.concatenate([counts, inherit(counts, roots)])

@@ -33,9 +33,7 @@ def problem(seed: int = 0, n: int = 60, d: int = 12, k: int = 4) -> tuple[np.nda
 def test_same_solution_as_scikit_learn(C: float):
     X, y = problem()
     weights = np.random.default_rng(1).integers(1, 4, len(y)).astype(float)
-    theirs = (
-        LogisticRegression(C=C, tol=1e-8, max_iter=5000).fit(X, y, sample_weight=weights).predict_proba(X)
-    )
+    theirs = LogisticRegression(C=C, tol=1e-8, max_iter=5000).fit(X, y, sample_weight=weights).predict_proba(X)
     ours = predict_proba(fit_linear(X, y, weights, C), X)
     assert np.allclose(ours, theirs, atol=2e-3)
 

@@ -37,9 +37,7 @@ def test_the_package_itself_is_not_imported():
         "print('wordllama' in sys.modules, os.environ['TOKENIZERS_PARALLELISM'])"
     )
     env = {k: v for k, v in os.environ.items() if k != "TOKENIZERS_PARALLELISM"}
-    said = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env
-    ).stdout
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env).stdout
     assert said.split() == ["False", "false"]
 
 
@@ -60,9 +58,7 @@ def test_mean_of_token_rows(model: WordLlama):
 
 
 def test_near_in_meaning_is_near(model: WordLlama):
-    a, b, c = model.embed(
-        ["my card has not arrived", "where is the card I ordered", "a recipe for plum cake"]
-    )
+    a, b, c = model.embed(["my card has not arrived", "where is the card I ordered", "a recipe for plum cake"])
     assert a @ b > a @ c + 0.1
 
 
@@ -103,9 +99,7 @@ def test_banking77_at_five_a_label(model: WordLlama):
     first = np.sort(np.concatenate([np.flatnonzero(y == c)[:5] for c in range(len(labels))]))
     state = fit_linear(model.embed([train[i]["text"] for i in first]), y[first], C=100.0)
     truth = [labels.index(row["category"]) for row in test]
-    assert np.mean(predict(state, model.embed([row["text"] for row in test])) == truth) == pytest.approx(
-        0.74, abs=0.03
-    )
+    assert np.mean(predict(state, model.embed([row["text"] for row in test])) == truth) == pytest.approx(0.74, abs=0.03)
 
 
 _MODEL: list[WordLlama] = []

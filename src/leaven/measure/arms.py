@@ -54,6 +54,4 @@ def inherit(root_counts: Ints, roots: ArrayLike) -> Ints:
 
 
 def _key(seed: int, name: str) -> bytes:
-    return hashlib.blake2b(
-        name.encode("utf-8", "surrogatepass"), digest_size=16, key=str(seed).encode()
-    ).digest()
+    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16, key=str(seed).encode()).digest()

@@ -1,4 +1,4 @@
-"""Means with a 95 % interval that covers test rows, seeds and training luck together.
+"""Means with a 95 % interval that covers test rows and seeds together.  (Luck of the real rows: see ``verdict``.)
 
 Each source of chance adds a variance with its degrees of freedom; the half width is the t quantile of their
 sum (Satterthwaite 1946).  Seeds alone are not enough: over 30 to 300 test rows they miss the truth in 16 to
@@ -36,24 +36,16 @@ class Interval:
     seeds: int
 
 
-def gain(
-    base: ArrayLike,
-    arm: ArrayLike,
-    group: ArrayLike | None = None,
-    *,
-    replicates: tuple[ArrayLike, float] | None = None,
-) -> Interval:
+def gain(base: ArrayLike, arm: ArrayLike, group: ArrayLike | None = None) -> Interval:
     """The mean of ``arm - base``: scores of 0 to 1, seeds x test rows (a single line of them is one seed).
 
     ``base`` may be one seed, used against each of the arm's.  ``group`` names the cluster of each test row.
-    ``replicates`` are gains measured with parts of the real rows left out, and the factor that makes their
-    summed squares a variance (``verdict.luck``).  Exactly [0, 0] where both arms agree on every row and in
-    every replicate.
+    Exactly [0, 0] where both arms agree on every row.
     """
     difference = _rows(arm) - _rows(base)
     per_row = difference.mean(axis=0)
     parts = [_seed_part(difference.mean(axis=1)), _row_part(per_row, group, guard=True)]
-    return _interval(float(per_row.mean()), parts, _luck(replicates), difference.shape)
+    return _interval(float(per_row.mean()), parts, difference.shape)
 
 
 def accuracy(correct: ArrayLike, group: ArrayLike | None = None) -> Interval:
@@ -64,7 +56,7 @@ def accuracy(correct: ArrayLike, group: ArrayLike | None = None) -> Interval:
     scores = _rows(correct)
     per_row = scores.mean(axis=0)
     parts = [_seed_part(scores.mean(axis=1)), _row_part(per_row, group, guard=False)]
-    plain = _interval(float(per_row.mean()), parts, [], scores.shape)
+    plain = _interval(float(per_row.mean()), parts, scores.shape)
     p, clusters = plain.mean, parts[1][1] + 1.0
     effective = clusters if plain.se == 0.0 else min(p * (1.0 - p) / plain.se**2, float(scores.shape[1]))
     effective = max(effective, 1.0)
@@ -90,7 +82,6 @@ def f1_gain(
     n_labels: int,
     group: ArrayLike | None = None,
     *,
-    replicates: tuple[ArrayLike, float] | None = None,
     seed: int = 0,
 ) -> Interval:
     """As ``gain``, of macro-F1: ``base`` and ``arm`` are predicted labels, seeds x rows.
@@ -105,7 +96,7 @@ def f1_gain(
     weights, clusters = _resamples(len(labels), group, seed)
     resampled = _mean_f1(weights, labels, arms, n_labels) - _mean_f1(weights, labels, bases, n_labels)
     parts = [_seed_part(differences), (float(resampled.var(ddof=1)), clusters - 1.0)]
-    return _interval(float(differences.mean()), parts, _luck(replicates), (seeds, len(labels)))
+    return _interval(float(differences.mean()), parts, (seeds, len(labels)))
 
 
 def f1(
@@ -119,7 +110,7 @@ def f1(
     row_variance = float(_mean_f1(weights, labels, guesses, n_labels).var(ddof=1))
     # All correct in every resample: as if one half of a row had been wrong, so that the interval is no point.
     parts = [_seed_part(values), (max(row_variance, 0.5 / clusters**2), clusters - 1.0)]
-    found = _interval(float(values.mean()), parts, [], guesses.shape)
+    found = _interval(float(values.mean()), parts, guesses.shape)
     low, high = max(0.0, found.low), min(1.0, found.high)
     return Interval(found.mean, low, high, found.se, found.row_se, found.df, found.rows, found.seeds)
 
@@ -172,24 +163,9 @@ def _row_part(per_row: Floats, group: ArrayLike | None, *, guard: bool) -> tuple
     return clusters / (clusters - 1.0) * squares / n**2, clusters - 1.0
 
 
-def _luck(replicates: tuple[ArrayLike, float] | None) -> list[tuple[float, float]]:
-    if replicates is None:
-        return []
-    gains, factor = np.asarray(replicates[0], dtype=np.float64), replicates[1]
-    if len(gains) < 2:
-        return []
-    return [(factor * float(((gains - gains.mean()) ** 2).sum()), len(gains) - 1.0)]
-
-
-def _interval(
-    mean: float,
-    parts: Sequence[tuple[float, float]],
-    more: Sequence[tuple[float, float]],
-    shape: tuple[int, ...],
-) -> Interval:
-    variances = [variance for variance, _ in (*parts, *more)]
-    total = sum(variances)
-    shares = sum(variance**2 / df for variance, df in (*parts, *more))
+def _interval(mean: float, parts: Sequence[tuple[float, float]], shape: tuple[int, ...]) -> Interval:
+    total = sum(variance for variance, _ in parts)
+    shares = sum(variance**2 / df for variance, df in parts)
     df = total**2 / shares if shares > 0.0 else parts[1][1]
     se = math.sqrt(total)
     half = _quantile(df) * se

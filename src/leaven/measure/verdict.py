@@ -51,9 +51,7 @@ def verdict(gain: Interval, resampled: ArrayLike, worth: float = WORTH) -> Verdi
     return "unclear"
 
 
-def reason(
-    gain: Interval, resampled: ArrayLike, worth: float = WORTH
-) -> Literal["", "rows", "luck", "small"]:
+def reason(gain: Interval, resampled: ArrayLike, worth: float = WORTH) -> Literal["", "rows", "luck", "small"]:
     """Why a verdict is ``unclear``, in one word; empty for the other three.
 
     rows: the interval holds 0 and a gain worth having; more test rows would narrow it.  luck: the gain is

@@ -70,9 +70,7 @@ class WordLlama:
             # A sparse product adds the token rows one after the other, row by row: no padding, the same sum
             # in any block.
             sums = (
-                csr_array(
-                    (np.ones(len(ids), dtype=np.float32), ids, ends), shape=(len(lengths), len(self._table))
-                )
+                csr_array((np.ones(len(ids), dtype=np.float32), ids, ends), shape=(len(lengths), len(self._table)))
                 @ self._table
             )
             # The mean's divisor cancels in the scaling to unit length.

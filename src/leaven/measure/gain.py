@@ -1,0 +1,250 @@
+"""Does it help?  Real only against real and made, on rows that no model was trained on.
+
+Student and ratio are chosen out of fold on the real rows; the test set is asked once, for the verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leaven.measure import interval
+from leaven.measure.arms import draw, inherit, resample
+from leaven.measure.bench import Arm, Bench, Fitter, Rows, choose_C, folds
+from leaven.measure.interval import Interval
+from leaven.measure.students import Embedded, Tfidf
+from leaven.measure.verdict import RESAMPLINGS, Verdict, may_be_use, reason, verdict
+
+STUDENTS = (Embedded.name, Tfidf.name)
+SKEWED = 3.0
+"""Macro-F1 decides where the largest label has more than this many times the rows of the smallest."""
+
+Metric = Literal["accuracy", "macro_f1"]
+ArmName = Literal["real", "repeat", "classic", "made", "both"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One arm of one student: how well it does, and what it gains over real only."""
+
+    student: str
+    arm: ArmName
+    ratio: float
+    rows: int
+    accuracy: Interval
+    macro_f1: Interval
+    gain: Interval
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured.  Shares are 0 to 1."""
+
+    lines: list[Line]
+    metric: Metric
+    student: str
+    verdict: Verdict
+    why: str
+    ratio: float
+    chosen: Line
+    real: Line
+    left_out: list[tuple[float, int]]
+    """Ratios that need more made rows than there are, and how many they need."""
+    labels_gained: list[tuple[str, float]]
+    """Each label's gain in recall at the chosen ratio, highest first."""
+    fits: int
+    seeds: int
+    made_rows: int
+    out_of_fold: dict[float, float]
+    rows_needed: int | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+def measure(
+    real: Rows,
+    made: Rows,
+    classic: Rows,
+    test: Rows,
+    names: Sequence[str],
+    embed: Callable[[Sequence[str]], NDArray[np.float32]],
+    *,
+    groups: NDArray[np.int64] | None = None,
+    ratios: Sequence[float] = (0, 0.25, 0.5, 1, 2, 4),
+    seeds: int = 5,
+    metric: Metric | None = None,
+    seed: int = 0,
+    workers: int = 1,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Measurement:
+    """Fit every arm with both students and compare.  ``classic`` are children of the classic-text baseline.
+
+    ``groups`` names the cluster of each test row.  Seeds draw which made rows enter where a ratio asks for fewer
+    than there are.
+    """
+    counts = np.bincount(real.labels, minlength=len(names))
+    metric = metric or ("macro_f1" if counts.max() > SKEWED * counts[counts > 0].min() else "accuracy")
+    every = list(dict.fromkeys(t for rows in (real, made, classic, test) for t in rows.texts))
+    vectors = dict(zip(every, embed(every), strict=True))
+    fold = folds(real.labels, seed)
+    bench = Bench(real, {"made": made, "classic": classic}, test, len(names), vectors, fold)
+    bench = replace(bench, C=choose_C(bench, seed))
+    with Fitter(bench, workers, progress) as fitter:
+        run = _Measuring(bench, fitter, names, groups, seeds, metric)
+        return run.measure([r for r in ratios if r > 0])
+
+
+class _Measuring:
+    def __init__(
+        self,
+        bench: Bench,
+        fitter: Fitter,
+        names: Sequence[str],
+        groups: NDArray[np.int64] | None,
+        seeds: int,
+        metric: Metric,
+    ) -> None:
+        self.bench, self.fitter, self.names = bench, fitter, names
+        self.groups, self.seeds, self.metric = groups, seeds, metric
+        self.n = len(bench.real)
+        self.none = np.zeros(0, np.int64)
+        self.once = np.ones(self.n, np.int64)
+
+    def measure(self, ratios: list[float]) -> Measurement:
+        made = self.bench.made["made"]
+        possible = [r for r in ratios if 1 <= round(r * self.n) <= len(made)]
+        left_out = [(r, round(r * self.n)) for r in ratios if round(r * self.n) > len(made)]
+        everything = len(made) / self.n
+        if left_out and everything not in possible and (not possible or everything > 1.2 * max(possible)):
+            possible.append(everything)  # all that is there, where the next ratio asks for more
+        student, ratio, scores = self.choose(possible)
+        lines, predicted = self.test_arms(possible)
+        base = predicted[student, "real", 0.0]
+        best = predicted[student, "both", ratio]
+        chosen = next(x for x in lines if (x.student, x.arm, x.ratio) == (STUDENTS[student], "both", ratio))
+        resampled = self.resampled(student, ratio) if may_be_use(chosen.gain) else np.zeros(0)
+        found = verdict(chosen.gain, resampled)
+        return Measurement(
+            lines=lines,
+            metric=self.metric,
+            student=STUDENTS[student],
+            verdict=found,
+            why=reason(chosen.gain, resampled),
+            ratio=ratio,
+            chosen=chosen,
+            real=next(x for x in lines if (x.student, x.arm) == (STUDENTS[student], "real")),
+            left_out=left_out,
+            labels_gained=self.labels(base, best),
+            fits=len(self.fitter.known),
+            seeds=self.seeds,
+            made_rows=len(made),
+            out_of_fold=scores,
+            rows_needed=interval.rows_needed(chosen.gain.row_se, len(self.bench.test), 0.015),
+        )
+
+    # -- out of fold: which student, which ratio --------------------------------------------------------------------
+
+    def choose(self, ratios: Sequence[float]) -> tuple[int, float, dict[float, float]]:
+        """The student that is better without made rows, and the ratio that is best with it, both out of fold."""
+        students = (0, 1)
+        real_only = [self.fold_score(s, None) for s in students]
+        student = int(np.argmax(real_only))
+        scores = {ratio: self.fold_score(student, ratio) for ratio in ratios}
+        best = max(scores.values())
+        return student, min(r for r, score in scores.items() if score >= best - 1e-12), scores
+
+    def fold_score(self, student: int, ratio: float | None) -> float:
+        tested = [f for f in range(int(self.bench.fold.max(initial=-1)) + 1)]
+        if not tested:  # no label has two rows: nothing to hold out
+            return 0.0
+        picked = self.none if ratio is None else self.picked("made", ratio, 0)
+        arms = [Arm(student, self.once, picked, fold=f) for f in tested]
+        truth = np.concatenate([self.bench.real.labels[self.bench.fold == f] for f in tested])
+        guess = np.concatenate(self.fitter.fit(arms))
+        if self.metric == "accuracy":
+            return float((truth == guess).mean())
+        return float(interval.macro_f1(truth, guess, len(self.names))[0])
+
+    # -- on the test set --------------------------------------------------------------------------------------------
+
+    def picked(self, name: str, ratio: float, seed: int) -> NDArray[np.int64]:
+        """Counts over a made set: round(ratio x real rows) of them, in equal shares of the labels."""
+        rows = self.bench.made[name]
+        found = np.zeros(len(rows), np.int64)
+        found[draw(rows.ids, rows.labels, round(ratio * self.n), seed)] = 1
+        return found
+
+    def arms(self, student: int, ratios: Sequence[float]) -> dict[tuple[ArmName, float], list[Arm]]:
+        found: dict[tuple[ArmName, float], list[Arm]] = {
+            ("real", 0.0): [Arm(student, self.once, self.none)],
+            ("repeat", 1.0): [Arm(student, 2 * self.once, self.none)],
+        }
+        seeds = range(self.seeds)
+        if len(self.bench.made["classic"]):
+            share = min(1.0, len(self.bench.made["classic"]) / self.n)
+            found["classic", share] = [Arm(student, self.once, self.picked("classic", share, s), "classic") for s in seeds]
+        most = max(ratios)
+        found["made", most] = [Arm(student, 0 * self.once, self.picked("made", most, s)) for s in seeds]
+        for ratio in ratios:
+            found["both", ratio] = [Arm(student, self.once, self.picked("made", ratio, s)) for s in seeds]
+        return found
+
+    def test_arms(
+        self, ratios: Sequence[float]
+    ) -> tuple[list[Line], dict[tuple[int, ArmName, float], NDArray[np.int64]]]:
+        arms = {s: self.arms(s, ratios) for s in (0, 1)}
+        self.fitter.fit([arm for found in arms.values() for some in found.values() for arm in some])
+        predicted: dict[tuple[int, ArmName, float], NDArray[np.int64]] = {}
+        lines = []
+        for student, found in arms.items():
+            for (name, ratio), some in found.items():
+                predicted[student, name, ratio] = np.stack(self.fitter.fit(some))
+                base = predicted[student, "real", 0.0]
+                lines.append(self.line(student, name, ratio, some[0], base, predicted[student, name, ratio]))
+        return lines, predicted
+
+    def line(
+        self, student: int, name: ArmName, ratio: float, arm: Arm, base: NDArray[np.int64], guess: NDArray[np.int64]
+    ) -> Line:
+        truth, k = self.bench.test.labels, len(self.names)
+        return Line(
+            student=STUDENTS[student],
+            arm=name,
+            ratio=ratio,
+            rows=int(arm.real.sum() + arm.made.sum()),
+            accuracy=interval.accuracy(guess == truth, self.groups),
+            macro_f1=interval.f1(truth, guess, k, self.groups),
+            gain=self.gain(base, guess),
+        )
+
+    def gain(self, base: NDArray[np.int64], guess: NDArray[np.int64]) -> Interval:
+        truth = self.bench.test.labels
+        if self.metric == "accuracy":
+            return interval.gain(base == truth, guess == truth, self.groups)
+        return interval.f1_gain(truth, base, guess, len(self.names), self.groups)
+
+    def resampled(self, student: int, ratio: float) -> NDArray[np.float64]:
+        """The gain anew for each resampling of the real rows: made rows count as often as what they came from."""
+        roots = self.bench.made["made"].roots
+        gains = []
+        arms = []
+        for number in range(RESAMPLINGS):
+            counts = resample(self.bench.real.labels, number)
+            picked = self.picked("made", ratio, number) * inherit(counts, roots)
+            arms += [Arm(student, counts, self.none), Arm(student, counts, picked)]
+        found = self.fitter.fit(arms)
+        for base, guess in zip(found[::2], found[1::2], strict=True):
+            gains.append(self.gain(base[None], guess[None]).mean)
+        return np.array(gains)
+
+    def labels(self, base: NDArray[np.int64], best: NDArray[np.int64]) -> list[tuple[str, float]]:
+        truth = self.bench.test.labels
+        found = []
+        for code in np.unique(truth):
+            mine = truth == code
+            recall = (best[:, mine] == code).mean() - (base[:, mine] == code).mean()
+            found.append((self.names[int(code)], float(recall)))
+        return sorted(found, key=lambda pair: (-pair[1], pair[0]))

@@ -1,0 +1,177 @@
+"""A measurement as people read it, and as a program does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from leaven.measure.command import Measured
+from leaven.measure.gain import Line, Measurement
+from leaven.measure.interval import Interval
+from leaven.terminal import shown
+
+ARMS = {"real": "real only", "repeat": "real repeated", "classic": "classic-text", "made": "made only",
+        "both": "real + made"}  # fmt: skip
+CHART = 27
+
+
+def as_json(found: Measured) -> dict[str, Any]:
+    m = found.measurement
+    return {
+        "test": {"rows": found.test_rows, "from": found.test_name},
+        "rows": [
+            {
+                "student": x.student,
+                "arm": x.arm,
+                "ratio": round(x.ratio, 4),
+                "rows": x.rows,
+                "accuracy": _interval(x.accuracy),
+                "macro_f1": _interval(x.macro_f1),
+                "gain": _interval(x.gain),
+            }
+            for x in m.lines
+        ],
+        "metric": m.metric,
+        "student": m.student,
+        "verdict": m.verdict,
+        "why": m.why,
+        "ratio": round(m.ratio, 4),
+        "smallest_gain_seen": round(m.chosen.gain.high - m.chosen.gain.mean, 6),
+        "leaks": {"copies": found.copies, "near": found.near, "refused_earlier": found.refused_before},
+        "seeds": m.seeds,
+        "fits": m.fits,
+        "warnings": found.warnings,
+    }
+
+
+def _interval(x: Interval) -> dict[str, float]:
+    return {"mean": round(x.mean, 6), "low": round(x.low, 6), "high": round(x.high, 6)}
+
+
+def lines(found: Measured) -> list[str]:
+    """The answer of ``measure``."""
+    m = found.measurement
+    out = [f"warning: {shown(text)}" for text in found.warnings]
+    if found.copies:
+        copies = "1 made row copies" if found.copies == 1 else f"{found.copies} made rows copy"
+        out.append(f"warning: {copies} a test row; left out of every arm")
+    earlier = f" ({found.refused_before} were refused earlier)" if found.refused_before else ""
+    out.append(
+        f"Test     {shown(found.test_name)}: {found.test_rows:,} rows; copies in training 0 ({found.copies} left out),"
+        f" near copies 0 ({found.near} left out{'; ' + earlier.strip(' ()') if earlier else ''})"
+    )
+    out.append(f"Fits     {m.fits} of 2 students, {m.seeds} paired seeds, equal weight sums in every arm")
+    out.append(f"Student  {m.student}: the better one without made rows, judged out of fold")
+    out += table([x for x in m.lines if x.student == m.student], m)
+    for ratio, needs in m.left_out:
+        out.append(f"{'real + made':<16}{ratio:>5g}      -   left out: needs {needs:,} made rows, there are {m.made_rows:,}")
+    out += verdict(found)
+    out += labels(m)
+    out += other(m)
+    out.append(next_step(found))
+    return out
+
+
+def table(rows: Sequence[Line], m: Measurement) -> list[str]:
+    name = "accuracy" if m.metric == "accuracy" else "macro-F1"
+    reach = max([0.01, *(max(abs(x.gain.low), abs(x.gain.high)) for x in rows if x.arm == "both")]) * 100
+    reach = min(reach, 20.0)
+    scale = f"{-reach:+.0f}".ljust(CHART // 2) + "0" + f"{reach:+.0f}".rjust(CHART // 2)
+    out = [f"{'arm':<16}{'ratio':>5}{'rows':>8}   {name:>8}   {'gain, 95 % interval':<29}{scale}"]
+    for x in rows:
+        score = (x.accuracy if m.metric == "accuracy" else x.macro_f1).mean * 100
+        ratio = "-" if x.arm in ("real", "repeat") else f"{x.ratio:.3g}"
+        gain, chart = "-", "|".rjust(CHART // 2 + 1)
+        if x.arm != "real":
+            g = x.gain
+            best = "chosen" if x.arm == "both" and x.ratio == m.ratio else ""
+            gain = f"{g.mean * 100:+.1f}  [{g.low * 100:+.1f}, {g.high * 100:+.1f}]"
+            gain = f"{gain:<22}{best}"
+            chart = bar(g, reach / 100)
+        out.append(f"{ARMS[x.arm]:<16}{ratio:>5}{x.rows:>8,}   {score:>8.1f}   {gain:<29}{chart}".rstrip())
+    return out
+
+
+def bar(gain: Interval, reach: float) -> str:
+    """An interval drawn on a line: `(--o--)`, with `<` and `>` where it leaves the chart."""
+    cells = [" "] * CHART
+    middle = CHART // 2
+    cells[middle] = "|"
+
+    def at(value: float) -> int:
+        return round(middle + value / reach * middle)
+
+    low, mean, high = at(gain.low), at(gain.mean), at(gain.high)
+    for i in range(max(0, low), min(CHART - 1, high) + 1):
+        cells[i] = "-" if i != middle else "+"
+    if 0 <= low < CHART:
+        cells[low] = "("
+    elif low < 0 and high >= 0:
+        cells[0] = "<"
+    if 0 <= high < CHART:
+        cells[high] = ")"
+    elif high >= CHART > low:
+        cells[-1] = ">"
+    if 0 <= mean < CHART:
+        cells[mean] = "o"
+    if high < 0:
+        cells[0] = "<"
+    if low >= CHART:
+        cells[-1] = ">"
+    return "".join(cells).rstrip()
+
+
+def verdict(found: Measured) -> list[str]:
+    m = found.measurement
+    g = m.chosen.gain
+    said = f"{g.mean * 100:+.1f} points, 95 % interval [{g.low * 100:+.1f}, {g.high * 100:+.1f}]"
+    half = (g.high - g.mean) * 100
+    ratio = f"{m.ratio:.3g}"
+    if m.verdict == "use":
+        return [f"Verdict  USE, at ratio {ratio}. Gain {said}; the ratio was chosen out of fold."]
+    if m.verdict == "no_gain":
+        return [f"Verdict  NO GAIN. At ratio {ratio}, the best out of fold: {said}. Keep your real rows as they are."]
+    if m.verdict == "harmful":
+        return [f"Verdict  HARMFUL at ratio {ratio}: {said}. Do not train on these rows."]
+    out = [f"Verdict  UNCLEAR. At ratio {ratio}: {said}."]
+    if m.why == "luck":
+        out.append("         The gain is there on these real rows, but not in every resampling of them: it may be luck.")
+    elif m.why == "small":
+        out.append("         There is a gain, but it may be smaller than 1 point.")
+    else:
+        more = f"; about {m.rows_needed:,} would show 1.5" if m.rows_needed and m.rows_needed > found.test_rows else ""
+        out.append(f"         {found.test_rows:,} test rows show only gains above about {half:.1f} points{more}.")
+    return out
+
+
+def labels(m: Measurement) -> list[str]:
+    gained = sum(g > 0.005 for _, g in m.labels_gained)
+    lost = [(name, g) for name, g in m.labels_gained if g < -0.005]
+    worst = f"; most: {shown(lost[-1][0])} ({lost[-1][1] * 100:+.0f} points)" if lost else ""
+    return [f"Labels   {gained} of {len(m.labels_gained)} gained, {len(lost)} lost{worst}"]
+
+
+def other(m: Measurement) -> list[str]:
+    """What the weaker student says, where it says something else."""
+    rest = [x for x in m.lines if x.student != m.student]
+    real = next(x for x in rest if x.arm == "real")
+    same = next(x for x in rest if x.arm == "both" and x.ratio == m.ratio)
+    score = (same.accuracy if m.metric == "accuracy" else same.macro_f1).mean * 100
+    base = (m.real.accuracy if m.metric == "accuracy" else m.real.macro_f1).mean * 100
+    before = (real.accuracy if m.metric == "accuracy" else real.macro_f1).mean * 100
+    g = same.gain
+    said = f"{same.student}: {before:.1f} without, {score:.1f} with made rows ({g.mean * 100:+.1f} [{g.low * 100:+.1f}, {g.high * 100:+.1f}])"
+    if g.low > 0 and m.verdict != "use":
+        said += f"; a gain of the weaker student only, which stays {'below' if score < base else 'above'} {base:.1f}"
+    return [f"Note     {said}"]
+
+
+def next_step(found: Measured) -> str:
+    m = found.measurement
+    if found.with_:
+        return "Next:  leaven augment DATA -o OUT        (make rows that leaven judges itself)"
+    if m.verdict == "use":
+        return f"Next:  train on {found.run}/train; --set blend.ratio={m.ratio:.3g} on the same augment command writes this blend"
+    worst = [shown(name) for name, g in m.labels_gained[::-1] if g < 0][:2]
+    more = f"collect more rows of {', '.join(worst)}, or " if worst else ""
+    return f"Next:  {more}try another recipe: leaven recipes"
