@@ -69,7 +69,8 @@ def augment(
         str | None, typer.Option("--unlabelled", metavar="FILE", help="Rows without a label: the pool.")
     ] = None,
     labels: Annotated[
-        str | None, typer.Option("--labels", metavar="FILE", help="What each label means: yaml, or csv label,name,about.")
+        str | None,
+        typer.Option("--labels", metavar="FILE", help="What each label means: yaml, or csv label,name,about."),
     ] = None,
     test: Annotated[
         str | None, typer.Option("--test", metavar="FILE|SHARE", help="Rows to measure on, never trained on.")
@@ -129,10 +130,10 @@ def measure(
     text: TextOption = None,
     label: LabelOption = None,
     field: FieldOption = None,
-    ratios: Annotated[
-        str, typer.Option("--ratios", help="Made rows for each real row, to try.")
-    ] = "0,0.25,0.5,1,2,4",
-    seeds: Annotated[int, typer.Option("--seeds", min=2, max=100, help="How often rows are drawn and models fitted.")] = 5,
+    ratios: Annotated[str, typer.Option("--ratios", help="Made rows for each real row, to try.")] = "0,0.25,0.5,1,2,4",
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=2, max=100, help="How often rows are drawn and models fitted.")
+    ] = 5,
     metric: Annotated[
         str | None, typer.Option("--metric", help="accuracy or macro_f1; without it the balance of labels decides.")
     ] = None,
@@ -147,9 +148,7 @@ def measure(
     from leaven.measure.command import measure as run_measure
     from leaven.measure.show import as_json, lines
 
-    request = MeasureRequest(
-        run, with_, test, named(text, label, field), numbers(ratios), seeds, metric, seed, workers
-    )
+    request = MeasureRequest(run, with_, test, named(text, label, field), numbers(ratios), seeds, metric, seed, workers)
     progress = terminal.Progress(quiet=quiet)
     try:
         found = run_measure(request, progress)

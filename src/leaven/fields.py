@@ -10,8 +10,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 TYPES = frozenset(
-    "text label label_probs weight image audio caption question answer choices context rationale messages spans boxes "
-    "mask points segments vector sequence map lang group split".split()
+    [
+        "text",
+        "label",
+        "label_probs",
+        "weight",
+        "image",
+        "audio",
+        "caption",
+        "question",
+        "answer",
+        "choices",
+        "context",
+        "rationale",
+        "messages",
+        "spans",
+        "boxes",
+        "mask",
+        "points",
+        "segments",
+        "vector",
+        "sequence",
+        "map",
+        "lang",
+        "group",
+        "split",
+    ]
 )
 TEXTS = frozenset({"text", "caption", "question", "answer", "context", "rationale", "label", "lang", "group", "split"})
 SCORE = "score"

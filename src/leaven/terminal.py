@@ -156,12 +156,17 @@ class Progress:
         if self.live:
             for line in facts(dataset, recipe, why, request):
                 print(styled(line, "dim", self.stream), file=self.stream)
-            print(styled(table_line("Writes", f"{request.out} ({state}), seed {request.seed}, {workers}"), "dim",
-                         self.stream), file=self.stream)
+            print(
+                styled(
+                    table_line("Writes", f"{request.out} ({state}), seed {request.seed}, {workers}"), "dim", self.stream
+                ),
+                file=self.stream,
+            )
             return
         columns = ", ".join(
             f"{n}={shown(c)}{' (guessed)' if n in dataset.guessed else ''}"
-            for n, c in dataset.columns.items() if dataset.types.get(n) != "value"
+            for n, c in dataset.columns.items()
+            if dataset.types.get(n) != "value"
         )
         self.log(f"read {dataset.name}: {rows(dataset.counts['source'])}; {columns}")
         reason = f" ({why})" if why != "named" else ""
@@ -268,8 +273,11 @@ def summary(run: Run) -> list[str]:
     if done.reasons:
         lines.append("Refused   " + "   ".join(f"{reason} {n:,}" for reason, n in done.reasons.items()))
     if done.failures:
-        lines.append("Failed    " + "   ".join(f"{n:,} {reason}" for reason, n in done.failures.items())
-                     + f"; all, with the error: {out}/failed")
+        lines.append(
+            "Failed    "
+            + "   ".join(f"{n:,} {reason}" for reason, n in done.failures.items())
+            + f"; all, with the error: {out}/failed"
+        )
     if done.balance:
         lines.append(f"Balance   {balance(done.balance, dataset.labels)}")
     lines.append(f'Look:  {out}/refused      Load: datasets.load_dataset("{out}/train")')

@@ -36,7 +36,9 @@ class Match(Note):
     def _two_things(self) -> Match:
         pair = isinstance(self.on, list) and len(self.on) == 2
         if pair == (self.to is not None):
-            raise ValueError(RecipeError("match needs two fields, or one and `to`.", "match: {on: [question, context]}"))
+            raise ValueError(
+                RecipeError("match needs two fields, or one and `to`.", "match: {on: [question, context]}")
+            )
         return self
 
     def writes(self) -> dict[str, Column]:

@@ -33,9 +33,7 @@ class Blend(BaseModel):
     """A column that becomes the weight of a made row; a real row weighs 1."""
 
 
-def choose(
-    blend: Blend, real_counts: np.ndarray, made_labels: np.ndarray, made_keys: np.ndarray
-) -> np.ndarray:
+def choose(blend: Blend, real_counts: np.ndarray, made_labels: np.ndarray, made_keys: np.ndarray) -> np.ndarray:
     """Which made rows enter: a boolean for each.
 
     ``real_counts[k]`` is the number of real rows of label k, ``made_labels`` the label of each made row (-1: none),
@@ -92,4 +90,5 @@ def equal_shares(have: np.ndarray, total: int) -> np.ndarray:
     share = np.minimum(have, low)
     left = total - int(share.sum())
     share[np.flatnonzero(have > low)[:left]] += 1
-    return share
+    found: np.ndarray = share
+    return found

@@ -110,9 +110,16 @@ def augment(request: Request, reporter: Reporter) -> Run:
         written = Writer(recipe, dataset, folder.path, request.seed).write(outcome)
         embedder = str(folder.load_state(engine.embedder)["name"]) if engine.embedder else ""
         run = Run(request, recipe, why, dataset, written, time.monotonic() - began, embedder)
-        folder.say({**said, "models": {"embed": embedder} if embedder else {}, "rounds": outcome.rounds,
-                    "finished": True, "counts": {k: v for k, v in run.as_json().items() if k not in ("run", "seconds")},
-                    "reasons": written.reasons})
+        folder.say(
+            {
+                **said,
+                "models": {"embed": embedder} if embedder else {},
+                "rounds": outcome.rounds,
+                "finished": True,
+                "counts": {k: v for k, v in run.as_json().items() if k not in ("run", "seconds")},
+                "reasons": written.reasons,
+            }
+        )
         tidy(folder, {piece.name for piece in (*outcome.passed, *outcome.ends)})
     return run
 
@@ -204,5 +211,5 @@ def describe(request: Request, recipe: Recipe, dataset: Dataset, why: str) -> di
 def tidy(folder: Folder, used: set[str]) -> None:
     """Remove parts that no step of this run wrote or read."""
     for path in folder.parts.glob("*"):
-        if path.suffix == ".arrow" and path.stem not in used or path.name.startswith("."):
+        if (path.suffix == ".arrow" and path.stem not in used) or path.name.startswith("."):
             path.unlink(missing_ok=True)

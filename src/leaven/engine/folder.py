@@ -55,13 +55,16 @@ class Folder:
         fresh = not self.path.exists()
         if not fresh and not (self.path / "run.json").exists() and self._foreign():
             raise DataError(
-                f"{self.path} is not empty and holds no run.", "choose another folder with -o; leaven overwrites nothing."
+                f"{self.path} is not empty and holds no run.",
+                "choose another folder with -o; leaven overwrites nothing.",
             )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             file = (self.path / "lock").open("a")
         except OSError as error:
-            raise DataError(f"{self.path} cannot be written ({error.strerror}).", "choose another folder with -o.") from None
+            raise DataError(
+                f"{self.path} cannot be written ({error.strerror}).", "choose another folder with -o."
+            ) from None
         try:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -173,7 +173,12 @@ class Engine:
         return Stream([Piece(str(file), address)], dict(self.typed))
 
     def walk(
-        self, nodes: Sequence[Node], stream: Stream, columns: dict[str, Column], round_number: int, branch: tuple[str, ...]
+        self,
+        nodes: Sequence[Node],
+        stream: Stream,
+        columns: dict[str, Column],
+        round_number: int,
+        branch: tuple[str, ...],
     ) -> None:
         for node in nodes:
             if isinstance(node, Step):
@@ -281,8 +286,9 @@ class Engine:
         from leaven.any_record.prediction import Prediction
 
         inputs = [n for n, c in self.typed.items() if c.type == "text"]
-        judge = Prediction(target=self.label, input=inputs, folds=0 if "dev" in self.dataset.counts else 5,
-                           train_on=["source", "made"])
+        judge = Prediction(
+            target=self.label, input=inputs, folds=0 if "dev" in self.dataset.counts else 5, train_on=["source", "made"]
+        )
         run = Run(Step(judge, "dev", "dev", 0), 0, self.typed)
         state = self.folder.load_state(self.fit(run))
         table = self.dataset.table("dev" if "dev" in self.dataset.counts else "source")
@@ -300,7 +306,14 @@ class Engine:
         self, work: Sequence[Run | Split | Join], decided: Run | None, deciding: Run | None, columns: dict[str, Column]
     ) -> Stage:
         return Stage(
-            tuple(work), columns, self.schema, self.seed, self.constants, self.lineage, decided=decided, deciding=deciding
+            tuple(work),
+            columns,
+            self.schema,
+            self.seed,
+            self.constants,
+            self.lineage,
+            decided=decided,
+            deciding=deciding,
         )
 
     def flush(self, stream: Stream, deciding: Run | None = None) -> None:
@@ -371,7 +384,13 @@ class Engine:
         op, sets = run.step.op, run.step.op.fits_on()
         prints = [self.print_of(name) for name in sets]
         name = digest(
-            "state", op.name, canonical(op.spec()), self.code(op), *prints, f"{self.seed}", canonical(self.constants),
+            "state",
+            op.name,
+            canonical(op.spec()),
+            self.code(op),
+            *prints,
+            f"{self.seed}",
+            canonical(self.constants),
             self.models_print(),
         ).hex()
         if not self.folder.has_state(name):
@@ -387,8 +406,14 @@ class Engine:
     def decide(self, run: Run, pieces: Sequence[Piece]) -> str:
         """Let a keep over all records, or over groups that parts divide, decide; the decision's name."""
         name = digest(
-            "decision", run.step.op.name, canonical(run.step.op.spec()), self.code(run.step.op), run.step.key,
-            f"{self.seed} {run.round}", run.state, *(piece.name for piece in pieces),
+            "decision",
+            run.step.op.name,
+            canonical(run.step.op.spec()),
+            self.code(run.step.op),
+            run.step.key,
+            f"{self.seed} {run.round}",
+            run.state,
+            *(piece.name for piece in pieces),
         ).hex()
         path = self.folder.parts / f"{name}.npz"
         if path.exists():
@@ -432,8 +457,13 @@ class Engine:
 
     def context(self, run: Run, state: Mapping[str, Any]) -> Context:
         return Context(
-            seed=self.seed, step=run.step.key, round_number=run.round, models=models(self.folder.path, self.models_print()),
-            state=state, constants=self.constants, lineage=self.lineage,
+            seed=self.seed,
+            step=run.step.key,
+            round_number=run.round,
+            models=models(self.folder.path, self.models_print()),
+            state=state,
+            constants=self.constants,
+            lineage=self.lineage,
         )
 
     def set_table(self, name: str, columns: frozenset[str] | set[str]) -> pa.Table:
@@ -465,12 +495,22 @@ class Engine:
     def address(self, stage: Stage) -> str:
         work_said = [
             [
-                "run", w.step.key, w.step.op.name, w.step.op.spec(), self.code(w.step.op), w.round, w.state,
-                list(w.step.branch), w.step.when.source if w.step.when else "",
-                {k: v.source for k, v in w.step.values.items()}, w.step.renamed and w.step.name,
+                "run",
+                w.step.key,
+                w.step.op.name,
+                w.step.op.spec(),
+                self.code(w.step.op),
+                w.round,
+                w.state,
+                list(w.step.branch),
+                w.step.when.source if w.step.when else "",
+                {k: v.source for k, v in w.step.values.items()},
+                w.step.renamed and w.step.name,
             ]
             if isinstance(w, Run)
-            else ["split", *w.branches] if isinstance(w, Split) else ["join"]
+            else ["split", *w.branches]
+            if isinstance(w, Split)
+            else ["join"]
             for w in (*stage.work, *filter(None, (stage.decided, stage.deciding)))
         ]
         said = [work_said, stage.decided is not None, stage.deciding is not None, self.seed, sorted(stage.columns)]
@@ -621,5 +661,3 @@ def _code(module: str) -> str:
 def _embeds(op: Operator) -> bool:
     """True where an operator asks for vectors."""
     return "embed" in op.roles or getattr(op, "by", "") == "vector"
-
-

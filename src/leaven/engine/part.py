@@ -19,8 +19,8 @@ from leaven.errors import LeavenError
 from leaven.fields import SCORE, VALUE, Column, dropped
 from leaven.io.dataset import SET_BITS, SETS
 from leaven.operators import Keep, Make, Note
-from leaven.records import Record, canonical, child_id, digest
 from leaven.recipe import Step
+from leaven.records import Record, canonical, child_id, digest
 
 if TYPE_CHECKING:
     from leaven.context import Models

@@ -231,8 +231,9 @@ class Writer:
             nonlocal held, files
             table = pa.concat_tables(held)
             (new / "refused").mkdir(exist_ok=True)
-            pq.write_table(table, new / "refused" / f"part-{files:05d}.parquet", compression="zstd",
-                           row_group_size=ROW_GROUP)
+            pq.write_table(
+                table, new / "refused" / f"part-{files:05d}.parquet", compression="zstd", row_group_size=ROW_GROUP
+            )
             held, files = [], files + 1
 
         reasons: Counter[str] = Counter()
@@ -327,4 +328,3 @@ def _noted(recipe: Recipe, data: Mapping[str, Column]) -> dict[str, Column]:
     for chain in recipe.chains:
         walk(chain.nodes)
     return found
-

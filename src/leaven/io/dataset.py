@@ -11,6 +11,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -236,12 +237,15 @@ class _Reader:
         for name in dict.fromkeys(where):
             rows = np.flatnonzero(where == name)
             picked = {n: a.take(pa.array(rows)) for n, a in columns.items()}
-            yield name, {
-                "columns": picked,
-                "rows": rows + before + 1,
-                "ids": [own[i] for i in rows] if own else None,
-                "label": label,
-            }
+            yield (
+                name,
+                {
+                    "columns": picked,
+                    "rows": rows + before + 1,
+                    "ids": [own[i] for i in rows] if own else None,
+                    "label": label,
+                },
+            )
 
     def split(self, batch: pa.RecordBatch, where: np.ndarray, table: Table, before: int) -> np.ndarray:
         values = batch.column("split").to_pylist()
@@ -284,8 +288,10 @@ class _Reader:
         keys = [digest(*(folded(v or "") for v in row), size=8) for row in zip(*seen, strict=True)]
         into.texts.append(np.frombuffer(b"".join(keys), np.uint64))
         if label:
-            codes = [-1 if v is None else self.label_codes.setdefault(v, len(self.label_codes))
-                     for v in columns[label].to_pylist()]
+            codes = [
+                -1 if v is None else self.label_codes.setdefault(v, len(self.label_codes))
+                for v in columns[label].to_pylist()
+            ]
             into.labels.append(np.array(codes, np.int32))
         group = next((f for f in fields if self.mapped.types[f] == "group"), "")
         if group:
@@ -293,11 +299,13 @@ class _Reader:
             into.groups.append(np.frombuffer(b"".join(hashed), np.uint64))
         if found["ids"]:
             into.ids = into.ids or {}
-            for i, (own, row) in enumerate(zip(found["ids"], found["rows"], strict=True)):
+            for own, row in zip(found["ids"], found["rows"], strict=True):
                 if not own or own in into.ids:
                     what = f"id `{own}` stands in rows {into.ids[own]} and {row}" if own else f"row {row} has no id"
-                    raise DataError(f"{self.name}: {what}.",
-                                    "make ids unique, or drop the column `_id`; equal rows without an id are fine.")
+                    raise DataError(
+                        f"{self.name}: {what}.",
+                        "make ids unique, or drop the column `_id`; equal rows without an id are fine.",
+                    )
                 into.ids[own] = int(row)
         into.content.append(b"".join(content))
         into.rows += n
@@ -312,7 +320,9 @@ class _Reader:
         if source is None or source.rows < 4:
             raise DataError(f"{self.name} has too few rows to set {share:.0%} aside.", "give a test set: --test FILE")
         if "test" in self.sets:
-            raise DataError(f"{self.name} has rows of the split `test` already.", "leave out --test, or the column split.")
+            raise DataError(
+                f"{self.name} has rows of the split `test` already.", "leave out --test, or the column split."
+            )
         texts = np.concatenate(source.texts)
         together = np.concatenate(source.groups) if source.groups else texts
         labels = np.concatenate(source.labels) if source.labels else np.zeros(source.rows, np.int32)
@@ -367,7 +377,8 @@ class _Reader:
             fingerprint=digest(*prints).hex(),
             guessed=dict(self.mapped.guessed),
             test_from=(where["share"] if self.moved is not None else where["file"] or "the split column")
-            if counts.get("test") else "",
+            if counts.get("test")
+            else "",
             warnings=self.warnings,
             descriptions=read_labels(labels) if labels else {},
         )
@@ -376,7 +387,7 @@ class _Reader:
             shutil.rmtree(self.folder, ignore_errors=True)
             column = self.mapped.columns[dataset.main("label")]
             raise DataError(
-                f"{self.name}: the label `{column}` has one value only, \"{value}\", in {counts['source']} rows.",
+                f'{self.name}: the label `{column}` has one value only, "{value}", in {counts["source"]} rows.',
                 "name another column with --label COLUMN, or add rows of a second label.",
             )
         dataset.save()
@@ -447,7 +458,9 @@ class _Reader:
                     if own:
                         ids = own[done : done + n]
                     else:
-                        ids = [source_id(content[16 * i : 16 * i + 16], int(occurrence[i])) for i in range(done, done + n)]
+                        ids = [
+                            source_id(content[16 * i : 16 * i + 16], int(occurrence[i])) for i in range(done, done + n)
+                        ]
                     keys = np.array([place(i) for i in ids], np.uint64)
                     arrays = [pa.array(ids, pa.string()), *batch.columns]
                     table = pa.RecordBatch.from_arrays(arrays, schema=schema)
@@ -466,7 +479,7 @@ class _Reader:
                     bits = np.uint64(64 - (parts.bit_length() - 1)) if parts > 1 else None
                     where = (keys >> bits).astype(np.int64) if bits is not None else np.zeros(len(keys), np.int64)
                     edges = np.searchsorted(where, np.arange(number * each, (number + 1) * each + 1))
-                    for low, high in zip(edges[:-1], edges[1:], strict=True):
+                    for low, high in pairwise(edges):
                         batch = _one_batch(table.slice(low, high - low), schema)
                         writer.write_batch(batch)
                     hasher.append(digest(*(v for v in table.column(ID).to_pylist())))
@@ -542,7 +555,8 @@ def _conform(batch: pa.RecordBatch, schema: pa.Schema | None) -> pa.RecordBatch:
     if batch.schema == schema:
         return batch
     arrays = [
-        batch.column(f.name).cast(f.type) if f.name in batch.schema.names else pa.nulls(len(batch), f.type) for f in schema
+        batch.column(f.name).cast(f.type) if f.name in batch.schema.names else pa.nulls(len(batch), f.type)
+        for f in schema
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 

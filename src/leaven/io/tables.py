@@ -77,21 +77,22 @@ def _lines(path: Path) -> Iterator[str]:
 
 def _not_utf8(path: Path) -> DataError:
     with _open(path) as raw:
-        at, row = 0, 0
-        for line in raw:
+        at = 0
+        for row, line in enumerate(raw):
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:
                 if line[error.start : error.end].startswith((b"\xff\xfe", b"\xfe\xff")) and not at:
-                    return DataError(f"{path.name} is UTF-16, not UTF-8.",
-                                     f"save it as UTF-8: iconv -f UTF-16 -t UTF-8 {path.name} > utf8-{path.name}")
+                    return DataError(
+                        f"{path.name} is UTF-16, not UTF-8.",
+                        f"save it as UTF-8: iconv -f UTF-16 -t UTF-8 {path.name} > utf8-{path.name}",
+                    )
                 stem = path.name.partition(".")[0]
                 return DataError(
                     f"{path.name} byte {at + error.start:,} (row {row}) is not UTF-8; it reads as Windows-1252.",
                     f"save it as UTF-8: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > {stem}-utf8.csv",
                 )
             at += len(line)
-            row += 1
     raise AssertionError("only called for a file that does not decode")
 
 
@@ -106,7 +107,9 @@ def _csv(path: Path, *, tabs: bool) -> Table:
     plain = tabs and not _quoted(path)
 
     def rows() -> Iterator[list[str]]:
-        reader = csv.reader(_lines(path), delimiter=delimiter, quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL, strict=True)
+        reader = csv.reader(
+            _lines(path), delimiter=delimiter, quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL, strict=True
+        )
         try:
             for row in reader:
                 if row:
@@ -276,7 +279,9 @@ def _parquet(paths: list[Path], name: str) -> Table:
     try:
         columns = pq.read_schema(paths[0]).names
     except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{paths[0].name} is no Parquet file ({str(error).splitlines()[0]}).", "write it again.") from None
+        raise DataError(
+            f"{paths[0].name} is no Parquet file ({str(error).splitlines()[0]}).", "write it again."
+        ) from None
 
     def batches() -> Iterator[pa.RecordBatch]:
         for path in paths:

@@ -43,7 +43,7 @@ class Arm:
     made: Ints
     made_set: str = "made"
     fold: int = -1
-    """Out of fold: real rows of this fold are predicted instead of the test set, and what came from them is left out."""
+    """Out of fold: this fold's real rows are predicted instead of the test set, and what came from them is left out."""
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,9 @@ class _Case:
         ids = table.column("_id").to_pylist()
         order = np.argsort(table.column("_order").to_numpy(), kind="stable")
         texts, labels = self.columns(table.column_names, lambda n: table.column(n).to_pylist())
-        self.real = Rows([texts[i] for i in order], np.array([self.code[labels[i]] for i in order]), ids=[ids[i] for i in order])
+        self.real = Rows(
+            [texts[i] for i in order], np.array([self.code[labels[i]] for i in order]), ids=[ids[i] for i in order]
+        )
         self.place_of = {name: i for i, name in enumerate(self.real.ids)}
 
     def columns(self, names: Sequence[str], get: object) -> tuple[list[str], list[str]]:
@@ -211,13 +213,15 @@ class _Case:
             ids += table.column("_id").to_pylist()
             parents += table.column("_parents").to_pylist()
         roots = [self.place_of.get(p[0], -1) if p else -1 for p in parents]
-        return self.rows(texts, labels, ids, roots, linked=[not p for p in parents])
+        return self.rows(texts, labels, ids, roots)
 
     def made_of_file(self) -> Rows:
         """The rows of ``--with``; what only copies a real row is left out, unless nothing else is there."""
         assert self.request.with_
         table = open_table(self.request.with_)
-        named = {n: c for n, c in self.dataset.columns.items() if c in table.columns and n in (*self.text_fields, self.label)}
+        named = {
+            n: c for n, c in self.dataset.columns.items() if c in table.columns and n in (*self.text_fields, self.label)
+        }
         mapped = map_columns(table, {n: self.dataset.types[n] for n in (*self.text_fields, self.label)}, named)
         missing = [n for n in (*self.text_fields, self.label) if n not in mapped.columns]
         if missing:
@@ -234,7 +238,7 @@ class _Case:
             texts += some
             labels += [str(n) for n in names]
             found = batch.column(link).to_pylist() if link else [None] * len(batch)
-            links += [v[0] if isinstance(v, list) and v else v for v in found]
+            links += [(v[0] if v else None) if isinstance(v, list) else v for v in found]
         of_text = {folded(t): i for i, t in enumerate(self.real.texts)}
         roots = [self.place_of.get(str(v), of_text.get(folded(str(v)), -1)) if v else -1 for v in links]
         keep = [i for i, t in enumerate(texts) if folded(t) and folded(t) not in of_text]
@@ -243,11 +247,9 @@ class _Case:
             self.warnings.append(f"{n} of {len(texts)} made rows are empty or copy a real row; left out")
             texts, labels, roots = ([x[i] for i in keep] for x in (texts, labels, roots))  # type: ignore[assignment]
         ids = [short_hash(f"{i} {t}") for i, t in enumerate(texts)]
-        return self.rows(texts, labels, ids, roots, linked=[False] * len(texts))
+        return self.rows(texts, labels, ids, roots)
 
-    def rows(
-        self, texts: list[str], labels: list[str], ids: list[str], roots: list[int], linked: list[bool]
-    ) -> Rows:
+    def rows(self, texts: list[str], labels: list[str], ids: list[str], roots: list[int]) -> Rows:
         known = [i for i, label in enumerate(labels) if label in self.code]
         if len(known) < len(labels):
             self.warnings.append(f"{len(labels) - len(known)} made rows have a label that the source lacks; left out")
@@ -259,12 +261,12 @@ class _Case:
             np.array([roots[i] for i in known], np.int64),
             [ids[i] for i in known],
         )
-        return self.with_roots(made, [linked[i] for i in known])
+        return self.with_roots(made)
 
-    def with_roots(self, made: Rows, linked: Sequence[bool]) -> Rows:
+    def with_roots(self, made: Rows) -> Rows:
         """A made row without a known parent is taken to come from the nearest real row of its label, so that no
-        held-out row is met by its own child.  A row that is known to have none (a pool row) stays without."""
-        open_rows = [i for i, (r, done) in enumerate(zip(made.roots.tolist(), linked, strict=True)) if r < 0 and not done]
+        held-out row is met by its own child, or by a pool row that owes it its label."""
+        open_rows = np.flatnonzero(made.roots < 0).tolist()
         if not open_rows:
             return made
         embed = WordLlama().embed

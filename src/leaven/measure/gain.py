@@ -157,7 +157,7 @@ class _Measuring:
         return student, min(r for r, score in scores.items() if score >= best - 1e-12), scores
 
     def fold_score(self, student: int, ratio: float | None) -> float:
-        tested = [f for f in range(int(self.bench.fold.max(initial=-1)) + 1)]
+        tested = list(range(int(self.bench.fold.max(initial=-1)) + 1))
         if not tested:  # no label has two rows: nothing to hold out
             return 0.0
         picked = self.none if ratio is None else self.picked("made", ratio, 0)
@@ -185,7 +185,9 @@ class _Measuring:
         seeds = range(self.seeds)
         if len(self.bench.made["classic"]):
             share = min(1.0, len(self.bench.made["classic"]) / self.n)
-            found["classic", share] = [Arm(student, self.once, self.picked("classic", share, s), "classic") for s in seeds]
+            found["classic", share] = [
+                Arm(student, self.once, self.picked("classic", share, s), "classic") for s in seeds
+            ]
         most = max(ratios)
         found["made", most] = [Arm(student, 0 * self.once, self.picked("made", most, s)) for s in seeds]
         for ratio in ratios:

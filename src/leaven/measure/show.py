@@ -64,7 +64,9 @@ def lines(found: Measured) -> list[str]:
     out.append(f"Student  {m.student}: the better one without made rows, judged out of fold")
     out += table([x for x in m.lines if x.student == m.student], m)
     for ratio, needs in m.left_out:
-        out.append(f"{'real + made':<16}{ratio:>5g}      -   left out: needs {needs:,} made rows, there are {m.made_rows:,}")
+        out.append(
+            f"{'real + made':<16}{ratio:>5g}      -   left out: needs {needs:,} made rows, there are {m.made_rows:,}"
+        )
     out += verdict(found)
     out += labels(m)
     out += other(m)
@@ -135,7 +137,9 @@ def verdict(found: Measured) -> list[str]:
         return [f"Verdict  HARMFUL at ratio {ratio}: {said}. Do not train on these rows."]
     out = [f"Verdict  UNCLEAR. At ratio {ratio}: {said}."]
     if m.why == "luck":
-        out.append("         The gain is there on these real rows, but not in every resampling of them: it may be luck.")
+        out.append(
+            "         The gain is there on these real rows, but not in every resampling of them: it may be luck."
+        )
     elif m.why == "small":
         out.append("         There is a gain, but it may be smaller than 1 point.")
     else:
@@ -156,14 +160,20 @@ def other(m: Measurement) -> list[str]:
     rest = [x for x in m.lines if x.student != m.student]
     real = next(x for x in rest if x.arm == "real")
     same = next(x for x in rest if x.arm == "both" and x.ratio == m.ratio)
-    score = (same.accuracy if m.metric == "accuracy" else same.macro_f1).mean * 100
-    base = (m.real.accuracy if m.metric == "accuracy" else m.real.macro_f1).mean * 100
-    before = (real.accuracy if m.metric == "accuracy" else real.macro_f1).mean * 100
-    g = same.gain
-    said = f"{same.student}: {before:.1f} without, {score:.1f} with made rows ({g.mean * 100:+.1f} [{g.low * 100:+.1f}, {g.high * 100:+.1f}])"
-    if g.low > 0 and m.verdict != "use":
-        said += f"; a gain of the weaker student only, which stays {'below' if score < base else 'above'} {base:.1f}"
+    before, after, base = (score(x, m) for x in (real, same, m.real))
+    said = f"{same.student}: {before:.1f} without, {after:.1f} with made rows ({points(same.gain)})"
+    if same.gain.low > 0 and m.verdict != "use":
+        where = "below" if after < base else "above"
+        said += f"; a gain of the weaker student only, which stays {where} {base:.1f}"
     return [f"Note     {said}"]
+
+
+def score(x: Line, m: Measurement) -> float:
+    return (x.accuracy if m.metric == "accuracy" else x.macro_f1).mean * 100
+
+
+def points(g: Interval) -> str:
+    return f"{g.mean * 100:+.1f} [{g.low * 100:+.1f}, {g.high * 100:+.1f}]"
 
 
 def next_step(found: Measured) -> str:
@@ -171,7 +181,8 @@ def next_step(found: Measured) -> str:
     if found.with_:
         return "Next:  leaven augment DATA -o OUT        (make rows that leaven judges itself)"
     if m.verdict == "use":
-        return f"Next:  train on {found.run}/train; --set blend.ratio={m.ratio:.3g} on the same augment command writes this blend"
+        ratio = f"--set blend.ratio={m.ratio:.3g}"
+        return f"Next:  the same augment command with {ratio} writes this blend to {found.run}/train"
     worst = [shown(name) for name, g in m.labels_gained[::-1] if g < 0][:2]
     more = f"collect more rows of {', '.join(worst)}, or " if worst else ""
     return f"Next:  {more}try another recipe: leaven recipes"

@@ -131,7 +131,9 @@ class EditWords(Make):
 
     def _synonyms(self, words: list[str]) -> list[tuple[str, list[str]]]:
         if self.thesaurus is None:
-            raise DataError("the operations replace and insert need a thesaurus file.",
-                            "edit_words: {thesaurus: FILE}; Debian's mythes-en-us and wordnet-base have one")
+            raise DataError(
+                "the operations replace and insert need a thesaurus file.",
+                "edit_words: {thesaurus: FILE}; Debian's mythes-en-us and wordnet-base have one",
+            )
         table = read_thesaurus(self.thesaurus)
         return [(w, s) for w in dict.fromkeys(words) if (s := table.get(w.lower()))]

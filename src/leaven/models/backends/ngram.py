@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class NgramFill:
             for key in {label, None}:
                 after = self.after.setdefault(key, defaultdict(Counter))
                 before = self.before.setdefault(key, defaultdict(Counter))
-                for left, right in zip(words[:-1], words[1:], strict=True):
+                for left, right in pairwise(words):
                     after[left.lower()][right] += 1
                     before[right.lower()][left] += 1
                 self.words.setdefault(key, Counter()).update(words[1:-1])
@@ -62,9 +63,7 @@ class NgramFill:
                 weights[word] = weights.get(word, 0.0) + 0.01 * count
         return _drawn(weights, rng)
 
-    def _weigh(
-        self, weights: dict[str, float], label: str | None, share: float, left: str, right: str | None
-    ) -> None:
+    def _weigh(self, weights: dict[str, float], label: str | None, share: float, left: str, right: str | None) -> None:
         follow: Mapping[str, int] = self.after[label].get(left.lower(), {})
         precede: Mapping[str, int] = self.before[label].get(right.lower(), {}) if right else {}
         for word in _union(follow, precede):

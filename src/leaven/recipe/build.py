@@ -1,0 +1,334 @@
+"""From plain data to a recipe: every error names the file and the line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from leaven import operators
+from leaven.blend.blend import Blend
+from leaven.errors import LeavenError, RecipeError, nearest, suggest
+from leaven.expressions import Expression, parse_expression
+from leaven.fields import TYPES, VALUE
+from leaven.operators import Operator
+from leaven.plain_yaml import Map, Seq, load, load_file
+from leaven.recipe.model import Chain, Fork, Node, Recipe, Repeat, Step, Until, with_place
+from leaven.recipe.settings import apply
+from leaven.records import canonical, short_hash
+
+KEYS = [
+    "name",
+    "paper",
+    "about",
+    "fields",
+    "pool",
+    "given",
+    "labels",
+    "models",
+    "let",
+    "steps",
+    "blend",
+    "train",
+    "cost",
+    "base",
+    "change",
+]
+LATER = {
+    "aside": "sets beside the stream",
+    "start": "records from nothing",
+    "base": "variants of a recipe",
+    "change": "variants of a recipe",
+}
+SETS = ("source", "pool", "given")
+
+
+def names() -> list[str]:
+    """The built-in recipes, sorted."""
+    folder = resources.files("leaven") / "recipes"
+    return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def read(recipe: str, *, sets: Sequence[str] = (), folders: Sequence[str] = ()) -> Recipe:
+    """Read a recipe by built-in name or by file (a ``/`` or ``.yaml`` in it), with ``--set`` changes applied."""
+    if "/" in recipe or recipe.endswith((".yaml", ".yml")):
+        path = Path(recipe)
+        if not path.is_file():
+            raise RecipeError("there is no such file.", "leaven recipes lists the built-in ones.", where=recipe)
+        data, text, where, name = load_file(path), path.read_text("utf-8"), path.name, path.stem
+    else:
+        text = source(recipe)
+        data, where, name = load(text, f"recipe {recipe}"), f"recipe {recipe}", recipe
+    return build(data, text=text, where=where, name=name, sets=sets, folders=folders)
+
+
+def source(name: str) -> str:
+    """The file of a built-in recipe."""
+    known = names()
+    if name not in known:
+        close = nearest(name, known)
+        way = f"the nearest is `{close}`" if close else "leaven recipes lists them"
+        raise RecipeError(f"there is no recipe `{name}`.", f"{way}; a file is named with its .yaml.")
+    return (resources.files("leaven") / "recipes" / f"{name}.yaml").read_text("utf-8")
+
+
+def build(
+    data: Any, *, text: str, where: str, name: str, sets: Sequence[str] = (), folders: Sequence[str] = ()
+) -> Recipe:
+    """Build a recipe from plain data."""
+    if not isinstance(data, Map) or "steps" not in data:
+        raise RecipeError("a recipe is a mapping with the key `steps`.", "see leaven recipes classic-text", where=where)
+    for key in data:
+        at = f"{where} line {data.lines[key]}"
+        if key not in KEYS:
+            raise RecipeError(f"a recipe has no key `{key}`.", f"{suggest(key, KEYS)}.", where=at)
+        if key in LATER:
+            raise RecipeError(f"`{key}` ({LATER[key]}) is not built yet.", "leave it out.", where=at)
+    builder = _Builder(where, folders)
+    apply(data, sets, folders)
+    chains = builder.chains(data["steps"] or Seq())
+    return Recipe(
+        name=str(data.get("name", name)),
+        chains=chains,
+        blend=builder.model(Blend, data.get("blend") or {}, "blend", data.lines.get("blend", 0)),
+        fields=builder.fields(data, "fields"),
+        pool=builder.fields(data, "pool"),
+        text=text,
+        where=where,
+        about=str(data.get("about", "")),
+        paper=str(data.get("paper", "")),
+        cost=str(data.get("cost", "")),
+        let=dict(data.get("let") or {}),
+        labels={str(k): str(v) for k, v in (data.get("labels") or {}).items()},
+    )
+
+
+class _Builder:
+    """From plain data to steps; knows the file, for errors."""
+
+    def __init__(self, where: str, folders: Sequence[str]) -> None:
+        self.where = where
+        self.folders = folders
+        self.seen: dict[str, int] = {}
+
+    def at(self, line: int) -> str:
+        return f"{self.where} line {line}" if line else self.where
+
+    def chains(self, items: Any) -> tuple[Chain, ...]:
+        chains: list[Chain] = []
+        start, line, nodes = "source", 1, Seq()
+        began = False
+        for number, item in self.items(items, 1):
+            if isinstance(item, Map) and list(item) == ["from"]:
+                if nodes or began:
+                    chains.append(Chain(start, self.nodes(nodes), line))
+                start, line, nodes, began = str(item["from"]), number, Seq(), True
+                if start not in SETS:
+                    raise RecipeError(
+                        f"`from: {start}` names no set.", f"{suggest(start, SETS)}.", where=self.at(number)
+                    )
+            else:
+                nodes.append(item)
+                nodes.lines.append(number)
+        if nodes or began or not chains:
+            chains.append(Chain(start, self.nodes(nodes), line))
+        return tuple(chains)
+
+    def items(self, items: Any, line: int) -> Iterator[tuple[int, Any]]:
+        if not isinstance(items, Seq):
+            raise RecipeError("steps are a list.", "begin each step with `- `.", where=self.at(line))
+        yield from zip(items.lines, items, strict=True)
+
+    def nodes(self, items: Any, line: int = 1) -> tuple[Node, ...]:
+        return tuple(self.node(item, number) for number, item in self.items(items, line))
+
+    def node(self, item: Any, line: int) -> Node:
+        if isinstance(item, str):
+            return self.step(item, None, None, line)
+        if not isinstance(item, Map) or not item:
+            raise RecipeError(
+                "a step is an operator, alone or with parameters.", "- paraphrase: {n: 6}", where=self.at(line)
+            )
+        heads = [key for key in item if key != "when"]
+        if len(heads) != 1:
+            raise RecipeError(
+                f"one step names {len(heads)} operators: {', '.join(heads)}.",
+                "begin each with `- `; indent parameters below their operator.",
+                where=self.at(line),
+            )
+        head = heads[0]
+        value = item[head]
+        when = item.get("when")
+        if head in LATER or head == "from":
+            what = LATER.get(head, "a chain inside another step")
+            raise RecipeError(f"`{head}` ({what}) is not built yet.", "leave it out.", where=self.at(line))
+        if head == "any":
+            return self.fork(value, line)
+        if head == "repeat":
+            return self.repeat(value, line)
+        return self.step(head, value, when, line)
+
+    def fork(self, value: Any, line: int) -> Fork:
+        if isinstance(value, Map):
+            branches = {name: self.nodes(steps, value.lines[name]) for name, steps in value.items()}
+        elif isinstance(value, Seq):
+            numbered = zip(value.lines, value, strict=True)
+            branches = {str(i): self.nodes(steps, n) for i, (n, steps) in enumerate(numbered, 1)}
+        else:
+            raise RecipeError("`any` holds branches.", "any: [[STEP, ...], [STEP, ...]]", where=self.at(line))
+        return Fork(branches, line)
+
+    def repeat(self, value: Any, line: int) -> Repeat:
+        if not isinstance(value, Map) or "steps" not in value:
+            raise RecipeError("`repeat` needs `steps`.", "repeat: {times: 5, steps: [...]}", where=self.at(line))
+        for key in value:
+            if key not in ("times", "until", "result", "steps"):
+                raise RecipeError(
+                    f"repeat has no parameter `{key}`.",
+                    f"{suggest(key, ['times', 'until', 'result', 'steps'])}.",
+                    where=self.at(value.lines[key]),
+                )
+        until = self.until(value.get("until"), line)
+        times = value.get("times", 10 if until else 1)
+        if not isinstance(times, int) or not 1 <= times <= 1000:
+            raise RecipeError(f"times is {times}; repeat allows 1 to 1000.", "times: 10", where=self.at(line))
+        if (result := value.get("result", "all")) not in ("all", "last"):
+            raise RecipeError(f"result is {result}; repeat allows all and last.", "result: last", where=self.at(line))
+        return Repeat(self.nodes(value["steps"], line), times, until, result == "last", line)
+
+    def until(self, value: Any, line: int) -> Until | None:
+        if value is None:
+            return None
+        good = isinstance(value, Map) and (
+            set(value) == {"per", "kept"} or set(value) in ({"dev"}, {"dev", "patience"})
+        )
+        if not good or value.get("dev", "accuracy") != "accuracy":
+            raise RecipeError(
+                "`until` is not understood.",
+                "until: {per: label, kept: median}, or until: {dev: accuracy, patience: 2}",
+                where=self.at(line),
+            )
+        if "dev" in value:
+            return Until(dev="accuracy", patience=int(value.get("patience", 1)))
+        return Until(per=str(value["per"]), kept=parse_expression(value["kept"], where=self.at(line)))
+
+    def step(self, head: str, value: Any, when: Any, line: int) -> Step:
+        at = self.at(line)
+        match = re.fullmatch(r"\s*([\w.:]+)(?:\s+as\s+(\w+))?\s*", head)
+        if not match:
+            raise RecipeError(f"`{head}` is no step.", "a step is OPERATOR or OPERATOR as NAME.", where=at)
+        try:
+            cls = operators.find(match[1], self.folders)
+        except RecipeError as error:
+            raise with_place(error, at) from None
+        parameters = self.parameters(cls, value, line)
+        op, values = self.operator(cls, parameters, line)
+        condition = None if when is None else parse_expression(when, where=at)
+        name = match[2] or cls.name
+        if op.kind == "keep" or cls.name == "note":  # such a step is known by its own words, so none shifts another
+            said = canonical([cls.name, op.spec(), {k: v.source for k, v in values.items()}, str(when)])
+            key = match[2] or f"{cls.name}-{short_hash(said.decode('utf-8', 'replace'))}"
+        else:
+            key = name
+            if name in self.seen:
+                raise RecipeError(
+                    f"two steps are called `{name}` (line {self.seen[name]} too).",
+                    f"name one of them: {cls.name} as NAME",
+                    where=at,
+                )
+            self.seen[name] = line
+        return Step(op, name, key, line, condition, values, renamed=bool(match[2]))
+
+    def parameters(self, cls: type[Operator], value: Any, line: int) -> dict[str, Any]:
+        if value is None:
+            return {}
+        if cls.name == "note":
+            return {"fields": value}
+        if isinstance(value, Map):
+            return dict(value)
+        first = cls.first_parameter()
+        if not first:
+            raise RecipeError(f"{cls.name} takes no parameter.", f"- {cls.name}", where=self.at(line))
+        return {first: value}
+
+    def operator(
+        self, cls: type[Operator], parameters: dict[str, Any], line: int
+    ) -> tuple[Operator, dict[str, Expression]]:
+        """The operator; a text where it wants a number is an expression, evaluated when the step runs."""
+        values: dict[str, Expression] = {}
+        try:
+            return cls(**parameters), values
+        except RecipeError as error:
+            raise with_place(error, self.at(line)) from None
+        except ValidationError as error:
+            for problem in error.errors():
+                key = str(problem["loc"][0]) if problem["loc"] else ""
+                if isinstance(parameters.get(key), str) and problem["type"] in _NUMBER_ERRORS:
+                    values[key] = parse_expression(parameters[key], where=self.at(line))
+            if not values:
+                raise self.invalid(cls, parameters, error, line) from None
+        rest = {k: v for k, v in parameters.items() if k not in values}
+        standing = dict.fromkeys(values, 1)  # until the step runs
+        return self.model(cls, {**rest, **standing}, cls.name, line), values
+
+    def model(self, cls: type[Any], parameters: Any, name: str, line: int) -> Any:
+        if not isinstance(parameters, dict):
+            raise RecipeError(f"{name} is a mapping.", f"{name}: {{...}}", where=self.at(line))
+        try:
+            return cls(**parameters)
+        except RecipeError as error:
+            raise with_place(error, self.at(line)) from None
+        except ValidationError as error:
+            raise self.invalid(cls, parameters, error, line, name) from None
+
+    def invalid(
+        self, cls: type[BaseModel], parameters: Any, error: ValidationError, line: int, name: str = ""
+    ) -> RecipeError:
+        problem = error.errors()[0]
+        key = str(problem["loc"][0]) if problem["loc"] else ""
+        lines = getattr(parameters, "lines", {})
+        at = self.at(lines.get(key, line))
+        name = name or getattr(cls, "name", cls.__name__)
+        takes = ", ".join(cls.model_fields) or "no parameter"
+        if problem["type"] == "extra_forbidden":
+            if "(" in key or ")" in key or " " in key:
+                return RecipeError(f"`{key}` is no parameter of {name}.", "quote the expression.", where=at)
+            close = nearest(key, cls.model_fields)
+            way = f"the nearest is `{close}`; it takes {takes}." if close else f"it takes {takes}."
+            return RecipeError(f"{name} has no parameter `{key}`.", way, where=at)
+        if problem["type"] == "missing":
+            return RecipeError(f"{name} needs the parameter `{key}`.", f"{name}: {{{key}: ...}}", where=at)
+        cause = problem.get("ctx", {}).get("error")
+        if cause is not None and cause.args and isinstance(cause.args[0], LeavenError):
+            return RecipeError(cause.args[0].what, cause.args[0].fix, where=at)
+        wants = problem["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+        return RecipeError(
+            f"{key} is {problem.get('input')!r}; {name} allows {wants}.",
+            f"correct `{key}`; it takes {takes}.",
+            where=at,
+        )
+
+    def fields(self, data: Map, key: str) -> dict[str, str]:
+        value = data.get(key)
+        if value is None:
+            return {}
+        if isinstance(value, list):
+            return {str(v): str(v) if v in TYPES else VALUE for v in value}
+        if isinstance(value, dict):
+            return {k: "label" if isinstance(v, list) else str(v) for k, v in value.items()}
+        raise RecipeError(f"`{key}` is a list of fields.", f"{key}: [text, label]", where=self.at(data.lines[key]))
+
+
+_NUMBER_ERRORS = {
+    "int_parsing",
+    "float_parsing",
+    "int_type",
+    "float_type",
+    "list_type",
+    "int_from_float",
+    "bool_parsing",
+}

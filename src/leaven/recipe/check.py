@@ -1,0 +1,218 @@
+"""Hold a recipe against a dataset before anything runs: which columns stand where, and which step lost one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from leaven.errors import RecipeError, nearest, suggest
+from leaven.expressions import LANGUAGE
+from leaven.fields import TYPES, Column, dropped
+from leaven.operators import Make, Note, Operator
+from leaven.recipe.model import Chain, Fork, Node, Recipe, Step, walk_steps, with_place
+
+
+def check(recipe: Recipe, columns: Mapping[str, Column], sets: Mapping[str, int]) -> Recipe:
+    """The recipe bound to a dataset: parameters that name fields resolved, branches without a field left out.
+
+    ``columns`` are the fields of the data, ``sets`` the rows of each set.  Raises RecipeError with up to five findings.
+    """
+    found: list[RecipeError] = []
+    chains = []
+    for name, kind in recipe.fields.items():
+        if name not in columns and kind in TYPES:
+            have = ", ".join(columns)
+            raise RecipeError(
+                f"it needs the field {name} ({kind}); the data has {have}.",
+                f"name a column with --field {name}=COLUMN, or take another recipe: leaven recipes",
+                where=recipe.where,
+            )
+    for chain in recipe.chains:
+        if chain.start == "pool" and not sets.get("pool"):
+            raise RecipeError(
+                "it starts from rows without a label (the pool), and there are none.",
+                "give them with --unlabelled FILE, or leave the label of some rows empty.",
+                where=f"{recipe.where} line {chain.line}",
+            )
+        stream = dict(columns)
+        if chain.start == "pool":  # the label of a pool row is not known before a step says it
+            stream = {n: c for n, c in stream.items() if c.type != "label"}
+        checker = _Checker(recipe, found, dict(columns))
+        nodes, _ = checker.nodes(chain.nodes, stream)
+        chains.append(replace(chain, nodes=nodes))
+    if found:
+        raise found[0] if len(found) == 1 else _joined(found)
+    if recipe.blend.weight:
+        known = set(columns) | _written(chains)
+        if recipe.blend.weight not in known:
+            raise RecipeError(
+                f"blend.weight is `{recipe.blend.weight}`, which names no column.",
+                f"{suggest(recipe.blend.weight, sorted(known))}.",
+                where=recipe.where,
+            )
+    return replace(recipe, chains=tuple(chains))
+
+
+class _Checker:
+    """Walks a chain with the columns that stand at each point; collects what is wrong."""
+
+    def __init__(self, recipe: Recipe, found: list[RecipeError], data: dict[str, Column]) -> None:
+        self.recipe = recipe
+        self.found = found
+        self.data = data
+        self.lost: dict[str, tuple[str, int]] = {}
+
+    def nodes(self, nodes: Sequence[Node], columns: dict[str, Column]) -> tuple[tuple[Node, ...], dict[str, Column]]:
+        checked: list[Node] = []
+        for node in nodes:
+            if isinstance(node, Step):
+                step = self.step(node, columns)
+                if step:
+                    checked.append(step)
+            elif isinstance(node, Fork):
+                checked.append(self.fork(node, columns))
+            else:
+                steps, after = self.nodes(node.steps, dict(columns))
+                columns.update(after)
+                checked.append(replace(node, steps=steps))
+        return tuple(checked), columns
+
+    def fork(self, fork: Fork, columns: dict[str, Column]) -> Fork:
+        branches: dict[str, tuple[Node, ...]] = {}
+        after: list[dict[str, Column]] = []
+        for name, nodes in fork.branches.items():
+            lacking = [s for s in walk_steps(nodes) if s.op.takes and not self.main(s.op.takes, columns)]
+            if lacking:  # a branch for images in a recipe for texts, say: left out of the plan
+                continue
+            checked, columns_after = self.nodes(nodes, dict(columns))
+            branches[name] = checked
+            after.append(columns_after)
+        if not branches:
+            self.add(
+                f"no branch of `any` fits the data, which has {', '.join(self.data)}.",
+                "take another recipe: leaven recipes",
+                fork.line,
+            )
+        columns["branch"] = Column("text", written=False)
+        for columns_after in after:
+            columns.update(columns_after)
+        return replace(fork, branches=branches)
+
+    def step(self, step: Step, columns: dict[str, Column]) -> Step | None:
+        before = len(self.found)
+        op = step.op
+        for name in self.named(step):
+            if name not in columns:
+                self.unknown(step, name, columns)
+        if op.takes and getattr(op, "on", "") is None:
+            main = self.main(op.takes, columns)
+            if not main:
+                have = ", ".join(n for n, c in columns.items() if c.written)
+                self.add(
+                    f"{step.name} needs {op.takes}; the data has {have}.",
+                    "name a column with --field NAME=COLUMN, or take another recipe: leaven recipes",
+                    step.line,
+                )
+                return None
+            op = op.model_copy(update={"on": main})
+        try:
+            op = bind(op, columns)
+        except RecipeError as error:
+            self.found.append(with_place(error, f"{self.recipe.where} line {step.line}"))
+        step = replace(step, op=op)
+        for name in sorted(op.reads()):
+            if (
+                name not in columns
+                and name not in LANGUAGE
+                and name not in self.recipe.let
+                and len(self.found) == before
+            ):
+                self.unknown(step, name, columns)
+        for expression in step.expressions():
+            allowed = set(columns) | set(self.recipe.let) | set(type(op).model_fields) | KNOWN | {"record"}
+            for name in sorted(expression.names - allowed):
+                if len(self.found) == before:
+                    self.unknown(step, name, columns)
+        after = advance(step, columns, self.data)
+        for gone in columns.keys() - after.keys():
+            self.lost[gone] = (step.name, step.line)
+        columns.clear()
+        columns.update(after)
+        for name in columns.keys() & self.lost.keys():
+            del self.lost[name]
+        return step
+
+    def named(self, step: Step) -> list[str]:
+        """The fields that parameters such as ``on`` and ``per`` name."""
+        found: list[str] = []
+        for key in ("on", "per"):
+            value = getattr(step.op, key, None)
+            found += [value] if isinstance(value, str) else value or []
+        return [name for name in found if name not in ("root", "parent", "all", "branch")]
+
+    def main(self, kind: str, columns: Mapping[str, Column]) -> str:
+        """The field of a type that a step means when it names none: the recipe's first, else the data's."""
+        mine = [name for name, t in self.recipe.fields.items() if t == kind and name in columns]
+        return next(iter(mine or [name for name, c in columns.items() if c.type == kind]), "")
+
+    def unknown(self, step: Step, name: str, columns: Mapping[str, Column]) -> None:
+        if name in self.lost:
+            by, line = self.lost[name]
+            self.add(
+                f"{step.name} needs {name}; the step {by} dropped it (line {line}).",
+                f"put {step.name} before {by}, or note {name} again after it.",
+                step.line,
+            )
+            return
+        have = sorted(columns)
+        close = nearest(name, have)
+        self.add(
+            f"{step.name} reads `{name}`, which names no field; there are {', '.join(have)}.",
+            f"the nearest is `{close}`." if close else "correct the name.",
+            step.line,
+        )
+
+    def add(self, what: str, fix: str, line: int) -> None:
+        self.found.append(RecipeError(what, fix, where=f"{self.recipe.where} line {line}"))
+
+
+KNOWN = frozenset({"labels", "median", "round_number", "branch", "parent", "root"})
+
+
+def advance(step: Step, columns: Mapping[str, Column], data: Mapping[str, Column]) -> dict[str, Column]:
+    """The columns that stand after a step; a field of the data keeps its type whoever writes it."""
+    after = dict(columns)
+    if isinstance(step.op, Make):
+        for gone in dropped(step.op.changes(), columns):
+            del after[gone]
+        after.update(step.op.writes())
+    elif isinstance(step.op, Note):
+        for name, column in step.op.writes().items():
+            after[step.column(name)] = data.get(name, column) if step.op.name == "note" else column
+    return after
+
+
+def bind(op: Operator, columns: Mapping[str, Column]) -> Operator:
+    """Let an operator resolve what it left to the data, such as the inputs of a prediction."""
+    resolve = getattr(op, "bind", None)
+    return resolve(columns) if resolve else op
+
+
+def _written(chains: Sequence[Chain]) -> set[str]:
+    return {
+        step.column(name)
+        for chain in chains
+        for step in walk_steps(chain.nodes)
+        if isinstance(step.op, Note)
+        for name in step.op.writes()
+    }
+
+
+def _joined(found: list[RecipeError]) -> RecipeError:
+    shown = [str(error) for error in found[:5]]
+    if len(found) > 5:
+        shown.append(f"and {len(found) - 5} more")
+    first = found[0]
+    joined = RecipeError(first.what, first.fix, where=first.where)
+    joined.args = ("\n".join(shown),)
+    return joined
