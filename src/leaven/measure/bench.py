@@ -21,9 +21,13 @@ from leaven.models.backends.linear import stratified_folds
 Ints = NDArray[np.int64]
 
 
+NO_ROOT, POOL = -1, -2
+
+
 @dataclass(frozen=True)
 class Rows:
-    """Texts and label numbers; ``roots`` says which real row each came from, -1 for none."""
+    """Texts and label numbers; ``roots`` says which real row each came from, NO_ROOT for none, POOL for a real text
+    that was given its label by a model which all real rows taught."""
 
     texts: list[str]
     labels: Ints
@@ -69,13 +73,15 @@ class Bench:
         """The labels that a model trained on an arm gives the test rows (or the fold's real rows)."""
         real, made = arm.real, arm.made
         rows = self.made[arm.made_set]
+        labels = rows.labels
         tested = self.test.texts
         total = float(len(self.real))
         if arm.fold >= 0:
             held = self.fold == arm.fold
             real = np.where(held, 0, real)
-            if len(made):
+            if made.any():
                 made = np.where((rows.roots >= 0) & held[np.maximum(rows.roots, 0)], 0, made)
+                labels = self.relabelled(students, arm, rows)
             tested = [text for text, out in zip(self.real.texts, held, strict=True) if out]
             total = float((~held).sum())
         counts = np.concatenate([real, made])
@@ -84,13 +90,33 @@ class Bench:
         return fit_predict(
             students[arm.student],
             [*self.real.texts, *(rows.texts if len(made) else [])],
-            np.concatenate([self.real.labels, rows.labels if len(made) else np.zeros(0, np.int64)]),
+            np.concatenate([self.real.labels, labels if len(made) else np.zeros(0, np.int64)]),
             counts,
             tested,
             self.C[arm.student],
             self.n_labels,
             total=total,
         )
+
+
+    def relabelled(self, students: Sequence[Student], arm: Arm, rows: Rows) -> Ints:
+        """Labels of made rows as a student would give them that never saw the held-out fold: a pool row carries what
+        all real rows taught, and would tell the held-out ones their own labels."""
+        pool = np.flatnonzero(rows.roots == POOL)
+        if not len(pool):
+            return rows.labels
+        rest = np.where(self.fold == arm.fold, 0, arm.real)
+        found = rows.labels.copy()
+        found[pool] = fit_predict(
+            students[arm.student],
+            self.real.texts,
+            self.real.labels,
+            rest,
+            [rows.texts[i] for i in pool],
+            self.C[arm.student],
+            self.n_labels,
+        )
+        return found
 
 
 def folds(labels: Ints, seed: int) -> Ints:

@@ -22,7 +22,7 @@ from leaven.io.columns import map_columns
 from leaven.io.dataset import Dataset
 from leaven.io.tables import open_table
 from leaven.keep.near import TextIndex
-from leaven.measure.bench import Rows
+from leaven.measure.bench import NO_ROOT, POOL, Rows
 from leaven.measure.gain import Measurement, Metric
 from leaven.measure.gain import measure as measure_rows
 from leaven.models.backends.wordllama import WordLlama
@@ -212,7 +212,7 @@ class _Case:
             labels += [str(n) for n in names]
             ids += table.column("_id").to_pylist()
             parents += table.column("_parents").to_pylist()
-        roots = [self.place_of.get(p[0], -1) if p else -1 for p in parents]
+        roots = [self.place_of.get(p[0], NO_ROOT) if p else POOL for p in parents]
         return self.rows(texts, labels, ids, roots)
 
     def made_of_file(self) -> Rows:
@@ -240,7 +240,7 @@ class _Case:
             found = batch.column(link).to_pylist() if link else [None] * len(batch)
             links += [(v[0] if v else None) if isinstance(v, list) else v for v in found]
         of_text = {folded(t): i for i, t in enumerate(self.real.texts)}
-        roots = [self.place_of.get(str(v), of_text.get(folded(str(v)), -1)) if v else -1 for v in links]
+        roots = [self.place_of.get(str(v), of_text.get(folded(str(v)), NO_ROOT)) if v else NO_ROOT for v in links]
         keep = [i for i, t in enumerate(texts) if folded(t) and folded(t) not in of_text]
         if keep and len(keep) < len(texts):
             n = len(texts) - len(keep)
@@ -265,8 +265,8 @@ class _Case:
 
     def with_roots(self, made: Rows) -> Rows:
         """A made row without a known parent is taken to come from the nearest real row of its label, so that no
-        held-out row is met by its own child, or by a pool row that owes it its label."""
-        open_rows = np.flatnonzero(made.roots < 0).tolist()
+        held-out row is met by its own child."""
+        open_rows = np.flatnonzero(made.roots == NO_ROOT).tolist()
         if not open_rows:
             return made
         embed = WordLlama().embed

@@ -64,6 +64,12 @@ class Measurement:
     warnings: list[str] = field(default_factory=list)
 
 
+def _surplus(difference: NDArray[np.float64]) -> float:
+    """A sum of paired differences, in its standard errors; 0 where there is none."""
+    spread = float(difference.std()) * float(np.sqrt(len(difference)))
+    return float(difference.sum()) / spread if spread > 0 else 0.0
+
+
 def measure(
     real: Rows,
     made: Rows,
@@ -148,25 +154,29 @@ class _Measuring:
     # -- out of fold: which student, which ratio --------------------------------------------------------------------
 
     def choose(self, ratios: Sequence[float]) -> tuple[int, float, dict[float, float]]:
-        """The student that is better without made rows, and the ratio that is best with it, both out of fold."""
-        students = (0, 1)
-        real_only = [self.fold_score(s, None) for s in students]
-        student = int(np.argmax(real_only))
-        scores = {ratio: self.fold_score(student, ratio) for ratio in ratios}
-        best = max(scores.values())
-        return student, min(r for r, score in scores.items() if score >= best - 1e-12), scores
+        """The student that is better without made rows; and the ratio: the largest, which is what the run wrote,
+        unless another is better out of fold by more than a standard error of the difference between the two.
 
-    def fold_score(self, student: int, ratio: float | None) -> float:
+        On a hundred real rows the differences between ratios are mostly chance; taking the best would follow it.
+        """
+        real_only = [self.right_of_fold(s, None).sum() for s in (0, 1)]
+        student = int(np.argmax(real_only))
+        scores = {ratio: self.right_of_fold(student, ratio) for ratio in ratios}
+        best = max(ratios, key=lambda r: (scores[r].sum(), -r))
+        near = [r for r in ratios if _surplus(scores[best] - scores[r]) <= 1.0]
+        return student, max(near), {r: float(found.sum()) for r, found in scores.items()}
+
+    def right_of_fold(self, student: int, ratio: float | None) -> NDArray[np.float64]:
+        """Each held-out real row's share of the score, where it is right; with macro-F1 every label weighs alike."""
         tested = list(range(int(self.bench.fold.max(initial=-1)) + 1))
         if not tested:  # no label has two rows: nothing to hold out
-            return 0.0
+            return np.zeros(1)
         picked = self.none if ratio is None else self.picked("made", ratio, 0)
-        arms = [Arm(student, self.once, picked, fold=f) for f in tested]
         truth = np.concatenate([self.bench.real.labels[self.bench.fold == f] for f in tested])
-        guess = np.concatenate(self.fitter.fit(arms))
-        if self.metric == "accuracy":
-            return float((truth == guess).mean())
-        return float(interval.macro_f1(truth, guess, len(self.names))[0])
+        guess = np.concatenate(self.fitter.fit([Arm(student, self.once, picked, fold=f) for f in tested]))
+        sizes = np.bincount(truth, minlength=len(self.names))
+        weight = 1.0 / len(truth) if self.metric == "accuracy" else 1.0 / (sizes[truth] * (sizes > 0).sum())
+        return np.where(truth == guess, weight, 0.0)
 
     # -- on the test set --------------------------------------------------------------------------------------------
 
