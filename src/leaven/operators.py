@@ -13,14 +13,14 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
 from leaven.errors import RecipeError, suggest
 from leaven.expressions import Expression, Template, parse_expression, parse_template
 from leaven.fields import SCORE, Column
-from leaven.records import Record
+from leaven.records import Record, digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,6 +74,27 @@ class Operator(BaseModel):
     @classmethod
     def first_parameter(cls) -> str:
         return next(iter(cls.model_fields), "")
+
+    def __call__(
+        self,
+        record: Mapping[str, Any],
+        *,
+        seed: int = 0,
+        source: Sequence[Mapping[str, Any]] | None = None,
+        made: Sequence[Mapping[str, Any]] | None = None,
+        test: Sequence[Mapping[str, Any]] | None = None,
+    ) -> list[dict[str, Any]]:
+        """What becomes of one record, with no folder: the rows that go on, and refused ones with their ``_reason``.
+
+        An operator that learns from rows, or compares with them, is given them as ``source``, ``made`` or ``test``.
+        """
+        from leaven.one_record import run
+
+        return run(self, record, seed, {"source": source, "made": made, "test": test})
+
+    def bind(self, columns: Mapping[str, Column]) -> Self:
+        """The operator with what it left to the data resolved, such as the inputs of a prediction."""
+        return self
 
     def needs_state(self) -> bool:
         """True where ``fit`` has something to learn before the step runs."""
@@ -159,7 +180,7 @@ class Keep(Operator):
         return ("record",)
 
     def keep(self, record: Record, ctx: Context) -> str:
-        """The reason to refuse, or an empty text."""
+        """The reason to refuse, one word, or an empty text; after a colon and a blank may stand what decided."""
         raise NotImplementedError
 
     def columns(self, records: Sequence[Record], ctx: Context) -> dict[str, np.ndarray]:
@@ -171,9 +192,6 @@ class Keep(Operator):
         raise NotImplementedError
 
     reasons: ClassVar[tuple[str, ...]] = ("",)
-
-
-SearchBy = Literal["exact", "ngram", "vector"]
 
 
 def find(name: str, folders: Sequence[str] = ()) -> type[Operator]:
@@ -191,9 +209,15 @@ def find(name: str, folders: Sequence[str] = ()) -> type[Operator]:
 def names(folders: Sequence[str] = ()) -> list[str]:
     """All operators that a recipe may name, sorted."""
     here = Path(__file__).parent
-    found = {p.stem for package in PACKAGES for p in (here / package).glob("*.py")}
-    found |= {p.stem for folder in folders for p in Path(folder).glob("*.py") if not p.stem.startswith("test_")}
-    return sorted(name for name in found if not name.startswith("_"))
+    every = [here / package for package in PACKAGES] + [Path(folder) for folder in folders]
+    return sorted({p.stem for folder in every for p in folder.glob("*.py") if _may_be_operator(p)})
+
+
+def _may_be_operator(path: Path) -> bool:
+    """True for a file with a class that has a base; it is read, not run."""
+    if path.stem.startswith(("_", "test_", "conftest")):
+        return False
+    return bool(re.search(r"^class \w+\(", path.read_text("utf-8", errors="replace"), re.MULTILINE))
 
 
 @cache
@@ -208,8 +232,12 @@ def _builtin(name: str) -> Any:
 
 
 def _load(path: Path) -> Any:
-    """Import a user's operator under a name of its own, so that a worker process can find its class again."""
-    module_name = f"leaven_operators_{path.stem}"
+    """Import a user's operator under a name of its own, so that a worker process can find its class again.
+
+    The name goes by place and content: two folders may hold files of one name, and an edited file is loaded anew.
+    """
+    content = path.read_bytes()
+    module_name = f"leaven_operators_{path.stem}_{digest(str(path), content, size=6).hex()}"
     if module_name not in sys.modules:
         spec = importlib.util.spec_from_file_location(module_name, path)
         assert spec is not None

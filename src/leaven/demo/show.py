@@ -2,18 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
 
 from leaven.engine.augment import Request, augment
-from leaven.measure.command import MeasureRequest, measure
-from leaven.terminal import Progress
+from leaven.measure.command import Measured, MeasureRequest, measure
+from leaven.measure.show import points, score, verdict
+from leaven.terminal import Progress, cut
+
+WIDE = 58
 
 
 def run_demo(out: Path, workers: int, progress: Progress, answer: Callable[[list[str]], None]) -> None:
-    """Run the main job on the library desk's questions, offline."""
+    """Run the main job on questions to a library desk, offline, and say what came of it."""
     folder = Path(str(resources.files("leaven") / "demo"))
-    run = augment(Request(str(folder / "desk.csv"), out, test=str(folder / "desk_test.csv"), workers=workers), progress)
-    measured = measure(MeasureRequest(str(out), None, None, {}, (0, 0.25, 0.5, 1, 2), 5, None, 0, workers), progress)
-    answer([str(run.written), str(measured.measurement.verdict)])
+    answer(["Demo: 120 questions to a library desk, 12 labels. The rows were written for leaven."])
+    request = Request(
+        str(folder / "desk.csv"), out, recipe="recombine", test=str(folder / "desk_test.csv"), workers=workers
+    )
+    run = augment(request, progress)
+    progress.clear()
+    answer(samples(out))
+    done = run.written
+    answer([f"Made {done.made:,}, kept {done.kept:,}, refused {done.refused:,}, failed {done.failed:,}, cost 0 USD."])
+    asked = MeasureRequest(str(out), None, None, {}, (0, 0.25, 0.5, 1, 2), 5, None, 0, workers)
+    measured = measure(asked, progress)
+    progress.clear()
+    answer(result(measured))
+    answer(
+        [
+            "Look:  " + f"{out}/train, {out}/refused".ljust(30) + "Next:  leaven augment YOUR.csv -o out --test 0.3",
+            "These rows were written by the authors of leaven: what they show says nothing about yours.",
+        ]
+    )
+
+
+def samples(out: Path) -> list[str]:
+    """A real row, a child that was kept, and two of its siblings that were not."""
+    kept = {row["_parents"][0]: row for row in rows(out / "train") if row["_synthetic"]}
+    refused: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for row in rows(out / "refused"):
+        if row["_parents"]:
+            refused.setdefault(row["_parents"][0], {}).setdefault(row["_reason"], row)
+    real = {row["_id"]: row for row in rows(out / "train") if not row["_synthetic"]}
+    shown = sorted(i for i in real if i in kept and {"label_changed"} <= refused.get(i, {}).keys())
+    if not shown:
+        return []
+    chosen = max(shown, key=lambda i: (len(refused[i]), i))
+    lines = [line("real", real[chosen], f"label: {real[chosen]['topic']}")]
+    lines.append(line("kept", kept[chosen], f"label prob {kept[chosen]['_scores']['label_prob']:.2f}"))
+    for reason, row in sorted(refused[chosen].items())[:2]:
+        changed = f": {row['_detail'].partition(',')[0].removeprefix('prediction ')}"
+        lines.append(line("refused", row, reason + (changed if reason == "label_changed" else "")))
+    return lines
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    found = [pq.read_table(path).to_pylist() for path in sorted(folder.glob("*.parquet"))]
+    return [row for some in found for row in some]
+
+
+def line(word: str, row: Mapping[str, Any], why: str) -> str:
+    quoted = '"' + cut(row["question"], WIDE) + '"'
+    return f"  {word:<9} {quoted:<{WIDE + 4}} {why}"
+
+
+def result(measured: Measured) -> list[str]:
+    m = measured.measurement
+    without, with_made = score(m.real, m), score(m.chosen, m)
+    said = f"real rows only {without:.1f} %, with {m.chosen.rows - m.real.rows:,} made rows {with_made:.1f} %"
+    lines = [f"Measured on {measured.test_rows:,} rows never trained on, {m.seeds} seeds: {said}."]
+    weaker = next(x for x in m.lines if x.student != m.student and x.arm == "both" and x.ratio == m.ratio)
+    return [*lines, *verdict(measured), f"Other    {weaker.student}: {points(weaker.gain)}"]

@@ -20,6 +20,8 @@ from leaven.io import dataset as datasets
 from leaven.io.dataset import Dataset
 from leaven.recipe import Recipe, check, read
 
+MANY = 50
+"""From this many rows without a label, and as many as there are labels, a pool is worth a recipe of its own."""
 PLAIN = {"text": "text", "label": "label"}
 
 
@@ -175,10 +177,10 @@ def choose_recipe(dataset: Dataset) -> tuple[str, str]:
     median = counts[len(counts) // 2]
     rows = f"{median} {'row' if median == 1 else 'rows'} a label"
     pool = dataset.counts.get("pool", 0)
-    if pool >= max(50, len(counts)):
+    if pool >= max(MANY, len(counts)):
         return "self-train", f"{rows}, {pool:,} rows without a label"
-    if median <= 20:
-        return "recombine", f"{rows}, no pool, no chat model"
+    if pool:
+        return "classic-text", f"{rows}, only {pool} rows without a label, no chat model"
     return "classic-text", f"{rows}, no pool, no chat model"
 
 

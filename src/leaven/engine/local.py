@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from leaven import __version__
 from leaven.context import Context, Rows
@@ -473,7 +474,7 @@ class Engine:
         tables = []
         for piece in self.made:
             table = piece.read(["_id", "_root", "_state", *wanted])
-            tables.append(table.filter(pa.compute.equal(table.column("_state"), GOES_ON)))
+            tables.append(table.filter(pc.equal(table.column("_state"), GOES_ON)))
         return pa.concat_tables(tables) if tables else self.schema_table()
 
     def schema_table(self) -> pa.Table:
@@ -618,7 +619,7 @@ def _decided(piece: Piece) -> dict[str, np.ndarray]:
     with pa.OSFile(piece.path, "rb") as source:
         names = pa.ipc.open_file(source).schema.names
     table = piece.read([n for n in names if n.startswith(DECIDED) or n in ("_order", "_state")])
-    table = table.filter(pa.compute.equal(table.column("_state"), GOES_ON)).combine_chunks()
+    table = table.filter(pc.equal(table.column("_state"), GOES_ON)).combine_chunks()
     found = {}
     for name in table.column_names:
         if name != "_state":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from leaven.context import Context
 from leaven.errors import LeavenError
@@ -168,9 +169,10 @@ class _Part:
                 if isinstance(op, Make):
                     out.extend(self.make(run, self.valued(run, op, record, ctx), record, ctx))
                 elif isinstance(op, Keep):
-                    reason = self.valued(run, op, record, ctx).keep(record, ctx.of(record))
-                    if reason:
-                        self.refuse(record, run.step, reason)
+                    said = self.valued(run, op, record, ctx).keep(record, ctx.of(record))
+                    if said:
+                        reason, _, detail = said.partition(": ")
+                        self.refuse(record, run.step, reason, detail)
                     else:
                         out.append(record)
             except LeavenError:
@@ -348,7 +350,7 @@ def to_records(table: pa.Table | pa.RecordBatch, stage: Stage) -> list[Record]:
     """The rows that go on.  A source table has no history yet: each row is its own root."""
     names = table.schema.names
     if "_state" in names:
-        table = table.filter(pa.compute.equal(table.column("_state"), GOES_ON))
+        table = table.filter(pc.equal(table.column("_state"), GOES_ON))
     columns = {n: table.column(n).to_pylist() for n in names if not n.startswith(DECIDED) and n != "_state"}
     fields = [n for n in columns if not n.startswith("_")]
     as_json = {n for n in fields if _is_json(n, stage)}

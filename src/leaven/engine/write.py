@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from leaven.blend.blend import choose
@@ -83,7 +84,7 @@ class Writer:
         edges = [0]
         for piece in ends:
             table = _going(piece, ["_id", "_state", "_parents", "_order", *([self.label] if self.label else [])])
-            parents = np.asarray(pa.compute.list_value_length(table.column("_parents")).fill_null(0))
+            parents = np.asarray(pc.list_value_length(table.column("_parents")).fill_null(0))
             orders = table.column("_order").to_numpy()
             real_rows.append((parents == 0) & ((orders >> SET_BITS) == SETS.index("source")))
             names = table.column("_id").to_pylist()
@@ -123,7 +124,7 @@ class Writer:
             for piece in ends:
                 table = _going(piece, None)
                 orders = table.column("_order").to_numpy() >> SET_BITS
-                bare = np.asarray(pa.compute.list_value_length(table.column("_parents")).fill_null(0)) == 0
+                bare = np.asarray(pc.list_value_length(table.column("_parents")).fill_null(0)) == 0
                 pool_ended += int((bare & (orders == SETS.index("pool"))).sum())
                 mask = chosen[piece.name]
                 table, bare, orders = table.filter(pa.array(mask)), bare[mask], orders[mask]
@@ -281,7 +282,7 @@ def _going(piece: Piece, columns: Sequence[str] | None) -> pa.Table:
                 empty: Any = {"_parents": [], "_made": False, "_steps": "[]"}.get(name)
                 table = table.append_column(name, pa.array([empty] * n, HEAD.field(name).type))
         return table
-    return table.filter(pa.compute.equal(table.column("_state"), GOES_ON))
+    return table.filter(pc.equal(table.column("_state"), GOES_ON))
 
 
 def _column(table: pa.Table, name: str, kind: pa.DataType, n: int) -> Any:

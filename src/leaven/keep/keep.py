@@ -26,10 +26,15 @@ class KeepIf(Keep):
     """The word for those refused; without it, the first column that the expression names."""
 
     def keep(self, record: Record, ctx: Context) -> str:
-        return "" if self.that(ctx.values(record), ctx.rng) else self.word()
+        if self.that(ctx.values(record), ctx.rng):
+            return ""
+        named = [name for name in self.named() if name in record.fields]
+        return f"{self.word()}: " + ", ".join(f"{name} {record.fields[name]}" for name in named)
 
     def word(self) -> str:
-        if self.reason:
-            return self.reason
+        return self.reason or next(iter(self.named()), "refused")
+
+    def named(self) -> list[str]:
+        """The columns that the expression reads, in the order in which it names them."""
         written = re.findall(r"[A-Za-z_]\w*", self.that.source)
-        return next((name for name in written if name in self.that.names), "refused")
+        return list(dict.fromkeys(name for name in written if name in self.that.names))
