@@ -226,7 +226,8 @@ def _builtin(name: str) -> Any:
         return None
     here = Path(__file__).parent
     for package in PACKAGES:
-        if (here / package / f"{name}.py").is_file():
+        path = here / package / f"{name}.py"
+        if path.is_file() and _may_be_operator(path):
             return importlib.import_module(f"leaven.{package}.{name}")
     return None
 

@@ -21,8 +21,10 @@ class Match(Note):
 
     ``to`` is a template: ``match: {on: text, to: "{{ parent.text }}"}`` is the similarity to the parent.
 
-    >>> Match(["question", "context"]).spec()["on"]
-    ['question', 'context']
+    Needs two texts.  Writes `match`, from -1 to 1; 0 where one of the two is empty.
+
+    >>> Match(["question", "context"])({"question": "where is my card", "context": "where is my card"})[0]["match"]
+    1.0
     """
 
     roles: ClassVar[frozenset[str]] = frozenset({"embed"})
@@ -53,6 +55,6 @@ class Match(Note):
             others = [self.to.render(ctx.values(r), ctx.of(r).rng) for r in records]
         else:
             others = [str(r.get(fields[1]) or "") for r in records]
-        right = ctx.embed(others)
+        right = ctx.embed(others).astype(np.float64)
         for value in np.round(np.einsum("ij,ij->i", left, right), 6):
             yield {"match": float(value)}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from leaven.errors import RecipeError
 from leaven.fields import SCORE, VALUE, Column
 from leaven.operators import Note, State
 from leaven.records import Record
@@ -25,10 +26,13 @@ class Neighbours(Note):
     A record is never its own neighbour, and neither is its root: what is asked is how near it comes to *others*.
     With ``of: labels`` the neighbours are labels, by the mean vector of their real rows.
 
+    Needs a text.
     Writes `neighbours`, the ids (or labels) of the k nearest, and `nearness`, the highest cosine (None without any).
 
-    >>> Neighbours(3).spec()["k"]
-    3
+    >>> desk = [{"text": "lost my card", "label": "card"}, {"text": "card stolen today", "label": "card"},
+    ...         {"text": "open on sunday", "label": "hours"}, {"text": "opening time today", "label": "hours"}]
+    >>> Neighbours(2, of="labels")({"text": "is it open today"}, source=desk)[0]["neighbours"]
+    ['hours', 'card']
     """
 
     roles: ClassVar[frozenset[str]] = frozenset({"embed"})
@@ -41,6 +45,12 @@ class Neighbours(Note):
     """Where to look: the real rows, what was made in rounds that ended, or the labels."""
     same: str | None = None
     """Only among rows that agree in this field."""
+
+    @model_validator(mode="after")
+    def _of_rows(self) -> Neighbours:
+        if self.same and self.of == "labels":
+            raise ValueError(RecipeError("`same` looks among rows, not labels.", "leave out one of the two."))
+        return self
 
     def reads(self) -> frozenset[str]:
         return frozenset(filter(None, (self.on, self.same)))
@@ -55,12 +65,14 @@ class Neighbours(Note):
     def fit(self, rows: Mapping[str, Rows], ctx: Context) -> State:
         import numpy as np
 
+        if not rows:  # nothing was made yet
+            return {"ids": np.array([], dtype=np.str_), "vectors": ctx.embed([]), "same": np.array([], dtype=np.str_)}
         [table] = rows.values()
         vectors = ctx.embed(table.texts([self.on or ""]))
         if self.of == "labels":
-            labels = np.array([str(v) for v in table.column("label")])
+            given = np.array([str(v) for v in table.column(str(ctx.constants["label_field"]))])
             names = np.array(list(ctx.labels))
-            means = np.stack([vectors[labels == name].mean(axis=0) for name in names])
+            means = np.stack([vectors[given == name].mean(axis=0) for name in names])
             return {"ids": names, "vectors": _unit(means), "same": np.array([""] * len(names))}
         same = [str(v) for v in table.column(self.same)] if self.same else [""] * len(table)
         return {"ids": np.array(table.ids), "vectors": vectors, "same": np.array(same, dtype=np.str_)}
@@ -70,9 +82,11 @@ class Neighbours(Note):
 
         state = ctx.state
         where = {str(name): i for i, name in enumerate(state["ids"])}
+        others = state["vectors"].T.astype(np.float64)  # in float32 the sixth digit would hang on the block
         for begin in range(0, len(records), BLOCK):
             block = records[begin : begin + BLOCK]
-            cosine = np.round(ctx.embed([str(r.get(self.on or "") or "") for r in block]) @ state["vectors"].T, 6)
+            vectors = ctx.embed([str(r.get(self.on or "") or "") for r in block])
+            cosine = np.round(vectors.astype(np.float64) @ others, 6)
             for record, row in zip(block, cosine, strict=True):
                 if self.of != "labels":
                     for own in (record.id, record.root):

@@ -18,6 +18,8 @@ class NoteFields(Note):
 
     Overwrites a field that is there; the old value stays in the record's history.
 
+    Needs the fields that the expressions name.  Writes those on the left.
+
     >>> NoteFields({"label": "prediction"})({"text": "x", "label": "a", "prediction": "b"})
     [{'text': 'x', 'label': 'b', 'prediction': 'b'}]
     """

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field
 
+from leaven.errors import DataError, RecipeError
 from leaven.fields import SCORE, Column
 from leaven.operators import Note, State
-from leaven.records import Record, place
+from leaven.records import Record, digest, folded, place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,15 +24,19 @@ class Prediction(Note):
     """Note the label that a student gives, by models that never saw the record or its root.
 
     The student is a linear classifier over embeddings, fitted on the real rows (and, with ``train_on``, on what was
-    made so far).  With ``folds`` the real rows are dealt into that many parts by their root; a record is judged by the
-    model fitted without its part.  Where no model without it knows the label, the one fitted on all rows judges, and
-    ``in_sample`` is 1.
+    made so far).  With ``folds`` the real rows are dealt into that many parts by their root, rows of equal text or of
+    one group together; a record is judged by the model fitted without its part.  Where every model that knows its
+    label saw the record or its root, the one fitted on all rows judges, and ``in_sample`` is 1.
 
+    Needs texts, and labelled rows to learn from.
     Writes `prediction`; `label_prob`, the probability of the record's own label; `confidence`, the highest
     probability; `label_norm`, the mean out-of-fold probability of that label's real rows; `in_sample`.
 
-    >>> Prediction(folds=5).spec()["folds"]
-    5
+    >>> desk = [{"text": "lost my card", "label": "card"}, {"text": "card stolen today", "label": "card"},
+    ...         {"text": "open on sunday", "label": "hours"}, {"text": "opening time today", "label": "hours"}]
+    >>> [row] = Prediction(folds=2)({"text": "a stolen card", "label": "hours"}, source=desk)
+    >>> row["prediction"], row["label_prob"] < 0.5, row["in_sample"]
+    ('card', True, 0.0)
     """
 
     roles: ClassVar[frozenset[str]] = frozenset({"embed"})
@@ -45,17 +50,19 @@ class Prediction(Note):
     """The sets that it is fitted on."""
     temperature: float = Field(1.0, gt=0)
     """Divides the scores before the softmax: above 1 is less sure."""
+    group: str | None = None
+    """Real rows that agree in this field are dealt into one fold; the field of type group."""
 
     def inputs(self) -> list[str]:
         return [self.input] if isinstance(self.input, str) else list(self.input or ())
 
-    def bind(self, columns: Mapping[str, Column]) -> Prediction:
-        """Take all texts for input where none is named."""
-        if self.input is not None:
-            return self
+    def bind(self, columns: Mapping[str, Column]) -> Self:
+        """Take all texts for input where none is named, and the data's group."""
         kinds = ("text", "question", "context", "caption", "answer")
-        found = [name for name, column in columns.items() if column.type in kinds and name != self.target]
-        return self.model_copy(update={"input": found})
+        texts = [name for name, column in columns.items() if column.type in kinds and name != self.target]
+        groups = [name for name, column in columns.items() if column.type == "group"]
+        group = self.group or next(iter(groups), None)
+        return self.model_copy(update={"input": self.input or texts, "group": group})
 
     def reads(self) -> frozenset[str]:
         return frozenset(self.inputs())
@@ -80,40 +87,59 @@ class Prediction(Note):
 
         from leaven.models.backends.linear import choose_C, fit_linear, predict_proba, stratified_folds
 
+        known = [row for name in sorted(rows) for row in self._training(rows[name], name == "source")]
         labels = list(ctx.labels)
+        if self.target != ctx.constants.get("label_field"):
+            labels = sorted({row.label for row in known})
         code = {label: i for i, label in enumerate(labels)}
-        known = [(t, r, code[y]) for rs in rows.values() for t, r, y in self._training(rs) if y in code]
-        texts, roots, y = [k[0] for k in known], [k[1] for k in known], np.array([k[2] for k in known])
-        vectors = ctx.embed(texts)
-        real = np.arange(len(known)) < (len(rows["source"]) if "source" in rows else 0)
-        chosen = choose_C(vectors[real] if real.any() else vectors, y[real] if real.any() else y, seed=ctx.seed)
+        known = [row for row in known if row.label in code]
+        if not known:
+            raise DataError(f"prediction has no row with a `{self.target}` to learn from.", "label some rows.")
+        y = np.array([code[row.label] for row in known])
+        real = np.array([row.real for row in known])
+        vectors = ctx.embed([row.text for row in known])
+        judged = real if real.any() else ~real
+        chosen = choose_C(vectors[judged], y[judged], seed=ctx.seed)
         state: dict[str, Any] = {"labels": np.array(labels), "C": np.array(chosen)}
         fold = np.full(len(known), -1)
         if self.folds > 1 and real.any():
-            fold[real] = stratified_folds(y[real], self.folds, ctx.seed)
-            of_root = {root: fold[i] for i, root in enumerate(roots) if real[i]}
-            fold[~real] = [of_root.get(root, -1) for i, root in enumerate(roots) if not real[i]]
+            kin = np.array([row.kin for row in known if row.real], np.uint64)
+            _, first, unit = np.unique(kin, return_index=True, return_inverse=True)
+            fold[real] = stratified_folds(y[real][first], self.folds, ctx.seed)[unit]
+        of_root = {row.root: fold[i] for i, row in enumerate(known) if row.real}
+        fold[~real] = [of_root.get(row.root, -1) for row in known if not row.real]
         norm_sum, norm_count = np.zeros(len(labels)), np.zeros(len(labels))
-        numbers = [-1, *range(int(fold.max(initial=-1)) + 1)]
-        for number in numbers:
+        for number in [-1, *range(int(fold.max()) + 1)]:
             rest = fold != number if number >= 0 else np.ones(len(known), bool)
             model = fit_linear(vectors[rest], y[rest], C=chosen, n_labels=len(labels))
             for name, array in model.arrays().items():
                 state[f"{name}_{number + 1}"] = array
             if number >= 0:
                 held = np.flatnonzero((fold == number) & real & np.isin(y, model.classes))
-                proba = predict_proba(model, vectors[held])[np.arange(len(held)), y[held]]
+                proba = self._softened(predict_proba(model, vectors[held]))[np.arange(len(held)), y[held]]
                 norm_sum += np.bincount(y[held], proba, minlength=len(labels))
                 norm_count += np.bincount(y[held], minlength=len(labels))
-        overall = norm_sum.sum() / max(1.0, norm_count.sum())
+        overall = norm_sum.sum() / norm_count.sum() if norm_count.any() else np.nan
         state["norm"] = np.where(norm_count > 0, norm_sum / np.maximum(norm_count, 1), overall)
-        order = np.argsort([place(roots[i]) for i in np.flatnonzero(fold >= 0)], kind="stable")
-        state["root_place"] = np.array([place(roots[i]) for i in np.flatnonzero(fold >= 0)], np.uint64)[order]
-        state["root_fold"] = fold[fold >= 0][order]
+        fold_at = {place(row.root): fold[i] for i, row in enumerate(known)}
+        order = sorted(fold_at)
+        state["root_place"] = np.array(order, np.uint64)
+        state["root_fold"] = np.array([fold_at[at] for at in order], np.int64)
         return state
 
-    def _training(self, rows: Rows) -> Iterator[tuple[str, str, str]]:
-        yield from zip(rows.texts(self.inputs()), rows.roots, rows.column(self.target), strict=True)
+    def _training(self, rows: Rows, real: bool) -> Iterator[_Known]:
+        if self.target not in rows:
+            return
+        groups: list[Any] = [None] * len(rows)
+        if real and self.group:
+            if self.group not in rows:
+                raise RecipeError(f"prediction deals by `{self.group}`, which names no field.", "correct `group`.")
+            groups = rows.column(self.group)
+        columns = zip(rows.texts(self.inputs()), rows.roots, rows.column(self.target), groups, strict=True)
+        for text, root, label, group in columns:
+            if label is not None:
+                said = ("text", folded(text)) if group is None else ("group", str(group))
+                yield _Known(text, root, str(label), real, int.from_bytes(digest(*said, size=8), "big"))
 
     def notes(self, records: Sequence[Record], ctx: Context) -> Iterator[Mapping[str, Any]]:
         import numpy as np
@@ -124,10 +150,11 @@ class Prediction(Note):
         code = {label: i for i, label in enumerate(labels)}
         inputs = self.inputs()
         vectors = ctx.embed(["\n".join(str(r.get(f) or "") for f in inputs) for r in records])
-        own = np.array([code.get(str(r.get(self.target)), -1) for r in records])
-        fold = self._folds([r.root for r in records], ctx.state)
+        given = [r.get(self.target) for r in records]
+        own = np.array([-1 if label is None else code.get(str(label), -1) for label in given], np.int64)
+        fold, trained = _folds([r.root for r in records], ctx.state)
+        in_sample = (trained & (fold < 0)).astype(np.float64)
         proba = np.zeros((len(records), len(labels)))
-        in_sample = np.zeros(len(records))
         full = _model(ctx.state, 0, LinearState)
         for number in np.unique(fold):
             rows = np.flatnonzero(fold == number)
@@ -137,18 +164,16 @@ class Prediction(Note):
             if len(unseen):  # no model without this root knows its label
                 proba[unseen] = self._softened(predict_proba(full, vectors[unseen]))
                 in_sample[unseen] = 1.0
-        if self.folds < 2:  # the one model saw every root that is a real row
-            in_sample[own >= 0] = 1.0
         # Rounded: a number that a threshold cuts must not hang on the last bit of a sum.
         proba = np.round(proba, 6)
         best = proba.argmax(axis=1)
-        norm = ctx.state["norm"]
+        norm = [None if np.isnan(value) else round(float(value), 6) for value in ctx.state["norm"]]
         for i in range(len(records)):
             yield {
                 "prediction": labels[best[i]],
                 "label_prob": float(proba[i, own[i]]) if own[i] >= 0 else None,
                 "confidence": float(proba[i, best[i]]),
-                "label_norm": round(float(norm[own[i]]), 6) if own[i] >= 0 else None,
+                "label_norm": norm[own[i]] if own[i] >= 0 else None,
                 "in_sample": float(in_sample[i]),
             }
 
@@ -162,17 +187,26 @@ class Prediction(Note):
         softened: np.ndarray = scores / scores.sum(axis=1, keepdims=True)
         return softened
 
-    def _folds(self, roots: Sequence[str], state: State) -> np.ndarray:
-        """The fold of each root; -1, the model of all rows, for one that no fit saw."""
-        import numpy as np
 
-        places = np.array([place(root) for root in roots], np.uint64)
-        held = state["root_place"]
-        if not len(held):
-            return np.full(len(roots), -1)
-        at = np.minimum(np.searchsorted(held, places), len(held) - 1)
-        found: np.ndarray = np.where(held[at] == places, state["root_fold"][at], -1)
-        return found
+class _Known(NamedTuple):
+    """A row to learn from; those of equal ``kin`` share a fold."""
+
+    text: str
+    root: str
+    label: str
+    real: bool
+    kin: int
+
+
+def _folds(roots: Sequence[str], state: State) -> tuple[np.ndarray, np.ndarray]:
+    """The fold of each root, -1 where the model of all rows judges; and which roots a fit saw."""
+    import numpy as np
+
+    places = np.array([place(root) for root in roots], np.uint64)
+    held = state["root_place"]
+    at = np.minimum(np.searchsorted(held, places), len(held) - 1)
+    trained: np.ndarray = held[at] == places
+    return np.where(trained, state["root_fold"][at], -1), trained
 
 
 def _model(state: State, number: int, kind: Any) -> Any:
