@@ -23,7 +23,7 @@ import numpy as np
 from leaven.measure.arms import draw, inherit, resample
 from leaven.measure.interval import gain
 from leaven.measure.students import Embedded, Student, Tfidf, choose_student_C, fit_predict, remembered
-from leaven.measure.verdict import RESAMPLINGS, may_be_use, verdict
+from leaven.measure.verdict import RESAMPLINGS, may_be_harmful, may_be_use, verdict
 from leaven.models.backends.wordllama import WordLlama
 
 SEEDS = 5
@@ -196,7 +196,7 @@ def measure(
         arm = np.array([fit(once, made, seed) for seed in range(1 if all_drawn else SEEDS)])
         found = [(size, rows, gain(base[rows], arm[:, rows])) for size, rows in subsets]
         again = np.zeros((0, len(test)))
-        if any(may_be_use(interval) for _, _, interval in found):
+        if any(may_be_use(interval) or may_be_harmful(interval) for _, _, interval in found):
             for seed in range(RESAMPLINGS):
                 counts = resample(y, seed)
                 if seed not in bases:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from leaven.expressions import Row
@@ -66,6 +66,7 @@ class Context:
         state: Mapping[str, Any] | None = None,
         constants: Mapping[str, Any] | None = None,
         lineage: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset()),
+        columns: Iterable[str] = (),
     ) -> None:
         self.seed = seed
         self.step = step
@@ -73,6 +74,7 @@ class Context:
         self.state: Mapping[str, Any] = state or {}
         self.constants = {**(constants or {}), "round_number": round_number}
         self.lineage = lineage
+        self._standing: dict[str, Any] = dict.fromkeys(columns)
         self._models = models
         self._record = ""
         self._generator: np.random.Generator | None = None
@@ -118,8 +120,11 @@ class Context:
         return self._models.embed(texts)
 
     def values(self, record: Record) -> dict[str, Any]:
-        """What expressions see of a record: its columns, the constants, and its parent's and root's fields."""
-        values = {**record.fields, **self.constants}
+        """What expressions see of a record: its columns, the constants, and its parent's and root's fields.
+
+        A column that stands in the recipe but not in this record (another branch wrote it) is None.
+        """
+        values = {**self._standing, **record.fields, "record": Row(record.fields), **self.constants}
         for line, names in zip(("parent", "root"), self.lineage, strict=True):
             if names:
                 values[line] = Row({n: record.fields.get(f"{line}.{n}", record.fields.get(n)) for n in names})

@@ -13,25 +13,38 @@ Each says what is wrong and where, and the way out.  The command line prints the
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+LISTED = 12
+FINDINGS = 5
 
 
 class LeavenError(Exception):
-    """An expected error: what is wrong, where, and the way out (``fix``; ``next`` where nothing is wrong)."""
+    """An expected error: what is wrong, where, and the way out (``fix``; ``next`` where nothing is wrong).
 
-    def __init__(self, what: str, fix: str, *, where: str = "", next_step: bool = False) -> None:
+    ``others`` are what the same check found besides.
+    """
+
+    def __init__(
+        self, what: str, fix: str, *, where: str = "", next_step: bool = False, others: Sequence[LeavenError] = ()
+    ) -> None:
         self.what = what
         self.where = where
         self.fix = fix
         self.next_step = next_step
+        self.others = tuple(others)
         super().__init__(str(self))
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
-        return f"{place}{self.what}\n  {'Next' if self.next_step else 'Fix'}: {self.fix}"
+        lines = [_one_line(place + self.what), f"  {'Next' if self.next_step else 'Fix'}: {_one_line(self.fix)}"]
+        lines += [f"{type(other).__name__}: {other}" for other in self.others[: FINDINGS - 1]]
+        if len(self.others) >= FINDINGS:
+            lines.append(f"and {len(self.others) - FINDINGS + 1} more")
+        return "\n".join(lines)
 
     def __reduce__(self) -> tuple[object, ...]:  # keyword arguments would be lost between processes
-        return (_rebuild, (type(self), self.what, self.fix, self.where, self.next_step))
+        return (_rebuild, (type(self), self.what, self.fix, self.where, self.next_step, self.others))
 
 
 class RecipeError(LeavenError):
@@ -66,9 +79,29 @@ def suggest(word: str, known: Iterable[str]) -> str:
     """A sentence that states the nearest known word, and all of them where that helps."""
     known = list(known)
     close = nearest(word, known)
-    listed = ", ".join(known[:12]) + (" ..." if len(known) > 12 else "")
-    return f"the nearest is `{close}`" if close else f"it has {listed}"
+    return f"the nearest is `{close}`" if close else f"it has {listed(known)}"
 
 
-def _rebuild(kind: type[LeavenError], what: str, fix: str, where: str, next_step: bool) -> LeavenError:
-    return kind(what, fix, where=where, next_step=next_step)
+def listed(names: Iterable[str]) -> str:
+    """Names in one line: the first twelve, and how many more there are."""
+    names = list(names)
+    shown = [brief(name) for name in names[:LISTED]]
+    if len(names) > LISTED:
+        return f"{', '.join(shown)} and {len(names) - LISTED:,} more"
+    return ", ".join(shown) if shown else "none"
+
+
+def brief(text: str) -> str:
+    """What a user's file holds, short enough to stand in a sentence."""
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _one_line(text: str) -> str:
+    """A message is two lines, whatever the column names and labels in it hold."""
+    return text.replace("\n", "\\n").replace("\r", "\\r")
+
+
+def _rebuild(
+    kind: type[LeavenError], what: str, fix: str, where: str, next_step: bool, others: Sequence[LeavenError]
+) -> LeavenError:
+    return kind(what, fix, where=where, next_step=next_step, others=others)

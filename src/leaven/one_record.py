@@ -39,7 +39,7 @@ def run(op: Operator, fields: Fields, seed: int, sets: Sets) -> list[dict[str, A
         return [_row(child.fields, child.reason) for child in op.make(record, ctx.of(record))]
     assert isinstance(op, Keep)
     if op.scope() == ("record",):
-        return [_row(record.fields, op.keep(record, ctx.of(record)))]
+        return [_row(record.fields, op.keep(record, ctx.of(record)).partition(": ")[0])]
     [code] = op.decide(op.columns([record], ctx), np.zeros(1, np.int64), ctx)
     return [_row(record.fields, op.reasons[code])]
 

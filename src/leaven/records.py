@@ -14,6 +14,9 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
+Entry = tuple[str, int, str]
+"""One step of a record's history: the step's name, the round, and what was drawn, as JSON."""
+
 PERSON = b"leaven"
 ID_BYTES = 12
 
@@ -31,7 +34,7 @@ class Record:
     root: str = ""
     order: int = 0
     parents: tuple[str, ...] = ()
-    steps: tuple[dict[str, Any], ...] = ()
+    steps: tuple[Entry, ...] = ()
     made: bool = False
     branch: tuple[str, ...] = ()
     step: str = ""
@@ -91,12 +94,9 @@ def canonical(value: Any) -> bytes:
 
 def digest(*parts: bytes | str, size: int = 16) -> bytes:
     """A keyed hash of the parts, each with its length, so that no two lists of parts look alike."""
-    hasher = blake2b(digest_size=size, person=PERSON)
-    for part in parts:
-        data = part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")
-        hasher.update(b"%d:" % len(data))
-        hasher.update(data)
-    return hasher.digest()
+    data = [part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass") for part in parts]
+    said = b"".join([b"%d:%b" % (len(part), part) for part in data])
+    return blake2b(said, digest_size=size, person=PERSON).digest()
 
 
 def content_hash(values: Mapping[str, Any]) -> bytes:

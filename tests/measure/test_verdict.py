@@ -36,7 +36,9 @@ def interval(low: float, high: float) -> Interval:
         (0.001, 0.008, HELD, "no_gain", ""),
         (-0.006, 0.009, HELD, "no_gain", ""),
         (0.0, 0.0, HELD, "no_gain", ""),
-        (-0.03, -0.001, HELD, "harmful", ""),
+        (-0.03, -0.001, [-0.01] * RESAMPLINGS, "harmful", ""),
+        (-0.03, -0.001, HELD, "no_gain", ""),
+        (-0.009, -0.001, [-0.01] * RESAMPLINGS, "no_gain", ""),
     ],
 )
 def test_borders(low: float, high: float, resampled: list[float], said: str, why: str):

@@ -79,8 +79,8 @@ class Folder:
                 shutil.rmtree(self.path, ignore_errors=True)
 
     def _foreign(self) -> bool:
-        ours = {"lock", "input", "input.new"}
-        return any(entry.name not in ours for entry in self.path.iterdir())
+        ours = ("lock", "input", "input.new", ".input.old", ".run.json.")  # the last: run.json while it is written
+        return any(not (e.name in ours or e.name.startswith(ours[-1])) for e in self.path.iterdir())
 
     def save_state(self, name: str, state: Mapping[str, Any]) -> None:
         import io

@@ -6,14 +6,17 @@ that a killed run goes on where it was, and a stale part is never read.
 
 from __future__ import annotations
 
+import os
 import pickle
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -23,7 +26,7 @@ import pyarrow.compute as pc
 from leaven import __version__
 from leaven.context import Context, Rows
 from leaven.engine.folder import Folder, write_whole
-from leaven.engine.part import DECIDED, GOES_ON, Join, Run, Split, Stage, run_part, within_part
+from leaven.engine.part import BELOW, DECIDED, GOES_ON, Join, Run, Split, Stage, for_all, run_part, within_part
 from leaven.fields import Column
 from leaven.io.dataset import Dataset
 from leaven.keep.near_test import NearTest
@@ -58,13 +61,17 @@ class Silent:
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a stream: a record batch of an input set (``batch`` >= 0), or a file that a stage wrote."""
+    """A part of a stream: a record batch of an input set (``batch`` >= 0), a file that a stage wrote, or what several
+    rounds made of one part (``of``)."""
 
     path: str
     name: str
     batch: int = -1
+    of: tuple[Piece, ...] = ()
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+        if self.of:
+            return pa.concat_tables([piece.read(columns) for piece in self.of], promote_options="default")
         if self.batch >= 0:
             with pa.OSFile(self.path, "rb") as source:
                 return pa.Table.from_batches([pa.ipc.open_file(source).get_batch(self.batch)])
@@ -92,10 +99,12 @@ class Stream:
 
 @dataclass
 class Outcome:
-    """What a run of the steps left: the pieces in which chains ended, and all that were written on the way."""
+    """What a run of the steps left: the pieces in which chains ended, all that were written on the way, and those of
+    rounds whose result others took the place of."""
 
     ends: list[Piece]
     passed: list[Piece]
+    replaced: list[Piece]
     rounds: list[dict[str, Any]]
 
 
@@ -131,6 +140,7 @@ class Engine:
         self.schema = _schema(dataset)
         self.made: list[Piece] = []
         self.passed: list[Piece] = []
+        self.replaced: list[Piece] = []
         self.rounds: list[dict[str, Any]] = []
         self.number = 0
         self.total = sum(1 for _ in recipe.steps())
@@ -151,7 +161,7 @@ class Engine:
                     self.no_test_row(stream, columns)
                 self.flush(stream)
                 self.made += stream.pieces
-        return Outcome(self.made, self.passed, self.rounds)
+        return Outcome(self.made, self.passed, self.replaced, self.rounds)
 
     # -- the way of a chain ---------------------------------------------------------------------------------------
 
@@ -185,14 +195,14 @@ class Engine:
             if isinstance(node, Step):
                 self.step(replace(node, branch=branch), stream, columns, round_number)
             elif isinstance(node, Fork):
-                stream.work.append(Split(tuple(node.branches)))
+                stream.work.append(Split(tuple(node.branches), branch))
                 before = {**columns, "branch": Column("text", written=False)}
                 stream.stored["branch"] = before["branch"]
                 for name, steps in node.branches.items():
                     inner = dict(before)
                     self.walk(steps, stream, inner, round_number, (*branch, name))
                     columns.update(inner)
-                stream.work.append(Join())
+                stream.work.append(Join(branch))
             else:
                 self.repeat(node, stream, columns, round_number, branch)
 
@@ -219,64 +229,78 @@ class Engine:
     def repeat(
         self, node: Repeat, stream: Stream, columns: dict[str, Column], outer: int, branch: tuple[str, ...]
     ) -> None:
-        """Rounds, unrolled as they come: each starts from the records that came in."""
+        """Rounds, unrolled as they come: each starts from the records that came in.
+
+        With ``until: dev`` the rounds after the best one do not count; with ``result: last`` one round alone does.
+        """
         self.flush(stream)
-        base, made_before, passed_before = list(stream.pieces), list(self.made), list(self.passed)
-        kept: list[Piece] = []
-        best, since, passed_best = -1.0, 0, passed_before
+        base, others = self.apart(stream.pieces, branch)
+        made_before, after = list(self.made), dict(columns)
+        rounds: list[list[Piece]] = []
+        best, best_score = 0, -1.0
         for number in range(1, node.times + 1):
-            if node.last:
-                self.passed = list(passed_before)
-            else:
-                passed_before = self.passed
-            stream.pieces = self.lacking(node, base, kept, outer * 1000 + number) if kept else list(base)
+            stream.pieces = self.lacking(node, base, rounds)
             if not stream.pieces:
                 break
             after = dict(columns)
             self.walk(node.steps, stream, after, outer * 1000 + number, branch)
             self.flush(stream)
-            self.made = made_before + stream.pieces if node.last else self.made + stream.pieces
+            rounds.append(stream.pieces)
+            self.made = made_before + (stream.pieces if node.last else [p for pieces in rounds for p in pieces])
             said: dict[str, Any] = {"round": number}
             if node.until and node.until.dev:
                 said["dev"] = score = self.dev_accuracy()
-                if score > best + 1e-9:
-                    best, since, kept, passed_best = score, 0, list(stream.pieces), list(self.passed)
-                else:
-                    since += 1
-                self.rounds.append(said)
-                if since >= node.until.patience:
-                    break
+                if score > best_score + 1e-9:
+                    best, best_score = number, score
             else:
-                kept = list(stream.pieces) if node.last else kept + stream.pieces
-                passed_best = self.passed
-                self.rounds.append(said)
+                best = number
+            self.rounds.append(said)
+            if node.until and node.until.dev and number - best >= node.until.patience:
+                break
+        taken = range(best - 1, best) if node.last and best else range(best)
+        self.replaced += [p for i, pieces in enumerate(rounds) if i not in taken for p in pieces]
         columns.update(after)
-        self.made, self.passed = made_before, passed_best
-        stream.pieces = kept
+        self.made = made_before
+        stream.pieces = _side_by_side([*(rounds[i] for i in taken), *([others] if others else [])])
 
-    def lacking(self, node: Repeat, base: list[Piece], kept: list[Piece], number: int) -> list[Piece]:
-        """The records of the groups that still lack some, where ``until`` counts them."""
+    def apart(self, pieces: list[Piece], branch: tuple[str, ...]) -> tuple[list[Piece], list[Piece]]:
+        """The records of a branch, and those of the other branches, which its rounds leave alone."""
+        if not branch:
+            return pieces, []
+        mine, others = [], []
+        for piece in pieces:
+            table = _going(piece.read())
+            here = pc.equal(table.column("_branch"), BELOW.join(branch))
+            mine.append(self.stored(table.filter(here), "mine", piece.name, *branch))
+            others.append(self.stored(table.filter(pc.invert(here)), "others", piece.name, *branch))
+        return mine, others
+
+    def lacking(self, node: Repeat, base: list[Piece], rounds: list[list[Piece]]) -> list[Piece]:
+        """The records of the groups that still lack some, where ``until`` counts them; nothing where none does."""
         until = node.until
-        if until is None or until.kept is None:
-            return list(base)
-        goal = float(until.kept(self.constants))
+        if until is None or until.kept is None or not rounds:
+            return base
+        goal = float(until.kept({**self.constants, "round_number": len(rounds)}))
         key = "_root" if until.per == "root" else until.per
-        have: dict[Any, int] = {}
-        for piece in kept:
-            table = piece.read([key, "_state"])
-            for value, state in zip(table.column(key).to_pylist(), table.column("_state").to_pylist(), strict=True):
-                have[value] = have.get(value, 0) + (state == GOES_ON)
-        found = []
+        have: Counter[Any] = Counter()
+        for piece in (p for pieces in (rounds[-1:] if node.last else rounds) for p in pieces):
+            have.update(_going(piece.read([key, "_state"])).column(key).to_pylist())
+        found, some = [], False
         for piece in base:
-            table = piece.read()
+            table = _going(piece.read())
             values = table.column("_id" if key == "_root" and key not in table.column_names else key).to_pylist()
-            rows = [i for i, value in enumerate(values) if have.get(value, 0) < goal]
-            if rows:
-                address = digest("lacking", piece.name, *(str(i) for i in rows)).hex()
-                file = self.folder.parts / f"{address}.arrow"
-                write_whole(file, _bytes(table.take(pa.array(rows))))
-                found.append(Piece(str(file), address))
-        return found
+            rows = [i for i, value in enumerate(values) if have[value] < goal]
+            some = some or bool(rows)
+            found.append(self.stored(table.take(pa.array(rows, pa.int64())), "lacking", piece.name, *map(str, rows)))
+        return found if some else []
+
+    def stored(self, table: pa.Table, *said: str) -> Piece:
+        """A table as a piece, under a name that says how it came about."""
+        name = digest(*said).hex()
+        path = self.folder.parts / f"{name}.arrow"
+        if not path.exists():
+            write_whole(path, _bytes(table))
+        return Piece(str(path), name)
 
     def dev_accuracy(self) -> float:
         """How well a student fitted on the source and what this round left does on the dev rows.
@@ -373,8 +397,9 @@ class Engine:
 
     def workers_pool(self) -> ProcessPoolExecutor:
         if self.pool is None:
+            named = sorted({step.op.name for step in self.recipe.steps()})
             self.pool = self.stack.enter_context(
-                ProcessPoolExecutor(self.workers, get_context("spawn"), start_worker, (self.operators,))
+                ProcessPoolExecutor(self.workers, get_context("spawn"), start_worker, (self.operators, named))
             )
         return self.pool
 
@@ -397,7 +422,6 @@ class Engine:
         if not self.folder.has_state(name):
             self.reporter.waiting(f"fit {run.step.name}")
             rows = {s: Rows(self.set_table(s, op.reads() | {self.label, getattr(op, "target", "")})) for s in sets}
-            rows = {s: r for s, r in rows.items() if len(r) or s == "source"}
             from threadpoolctl import threadpool_limits
 
             with threadpool_limits(1):  # two threads add up in another order: other bytes
@@ -420,15 +444,17 @@ class Engine:
         if path.exists():
             return name
         self.reporter.waiting(f"keep {run.step.name}")
-        found: dict[str, list[np.ndarray]] = {}
-        sizes = []
+        columns: dict[str, list[np.ndarray]] = {}
+        masks = []
         for piece in pieces:
-            columns = _decided(piece)
-            sizes.append(len(columns["_order"]))
-            for key, array in columns.items():
-                found.setdefault(key, []).append(array)
-        codes = self.codes(run, {key: _joined(arrays) for key, arrays in found.items()}, sum(sizes))
-        edges = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
+            mask, mine = _decided(piece)
+            masks.append(mask)
+            for key, array in mine.items():
+                columns.setdefault(key, []).append(array)
+        edges = np.cumsum([0, *map(len, masks)])
+        codes = np.zeros(edges[-1], np.uint8)
+        if columns:
+            codes[np.concatenate(masks)] = self.codes(run, columns)
         import io
 
         buffer = io.BytesIO()
@@ -436,24 +462,16 @@ class Engine:
         write_whole(path, buffer.getvalue())
         return name
 
-    def codes(self, run: Run, columns: dict[str, np.ndarray], n: int) -> np.ndarray:
-        op = run.step.op
-        assert isinstance(op, Keep)
-        codes = np.zeros(n, np.uint8)
-        mask = columns.pop("mask", None)
-        if not n or (mask is not None and not mask.any()):
-            return codes
-        order = np.argsort(columns.pop("_order"), kind="stable")  # source order, then ordinal
-        if mask is not None:
-            order = order[mask[order]]
+    def codes(self, run: Run, columns: dict[str, list[np.ndarray]]) -> np.ndarray:
+        """What the keep decides of each row.  Columns are let go as they are used: a row must cost few bytes here."""
+        ctx = self.context(run, self.folder.load_state(run.state) if run.state else {})
+        order = np.argsort(np.concatenate(columns.pop("_order")), kind="stable")  # source order, then ordinal
         groups = np.zeros(len(order), np.int64)
         if "group" in columns:
-            groups = np.unique(columns.pop("group")[order], return_inverse=True)[1]
-        if run.step.values:
-            found = {key: e(self.constants) for key, e in run.step.values.items()}
-            op = type(op)(**{**{k: getattr(op, k) for k in op.model_fields_set}, **found})
-        ctx = self.context(run, self.folder.load_state(run.state) if run.state else {})
-        codes[order] = op.decide({key: array[order] for key, array in columns.items()}, groups, ctx)
+            groups = np.unique(np.concatenate(columns.pop("group"))[order], return_inverse=True)[1]
+        ordered = {key: np.concatenate(columns.pop(key))[order] for key in list(columns)}
+        codes = np.empty(len(order), np.uint8)
+        codes[order] = for_all(run.step, ctx).decide(ordered, groups, ctx)
         return codes
 
     def context(self, run: Run, state: Mapping[str, Any]) -> Context:
@@ -469,12 +487,11 @@ class Engine:
 
     def set_table(self, name: str, columns: frozenset[str] | set[str]) -> pa.Table:
         if name != "made":
-            return self.dataset.table(name)
+            return self.dataset.table(name) if self.dataset.counts.get(name) else self.schema_table()
         wanted = [c for c in self.schema.names if c in columns]
         tables = []
         for piece in self.made:
-            table = piece.read(["_id", "_root", "_state", *wanted])
-            tables.append(table.filter(pc.equal(table.column("_state"), GOES_ON)))
+            tables.append(_going(piece.read(["_id", "_root", "_state", *wanted])).select(["_id", "_root", *wanted]))
         return pa.concat_tables(tables) if tables else self.schema_table()
 
     def schema_table(self) -> pa.Table:
@@ -509,9 +526,9 @@ class Engine:
                 w.step.renamed and w.step.name,
             ]
             if isinstance(w, Run)
-            else ["split", *w.branches]
+            else ["split", list(w.at), *w.branches]
             if isinstance(w, Split)
-            else ["join"]
+            else ["join", list(w.at)]
             for w in (*stage.work, *filter(None, (stage.decided, stage.deciding)))
         ]
         said = [work_said, stage.decided is not None, stage.deciding is not None, self.seed, sorted(stage.columns)]
@@ -550,16 +567,23 @@ class Job:
     models: str
 
 
-def start_worker(operators: Sequence[str]) -> None:
-    """Load what a stage may need: the user's operator files, by name; one thread for each worker."""
+def start_worker(operators: Sequence[str], named: Sequence[str]) -> None:
+    """Load the operators that the recipe names, so that a plan can be unpacked; one thread for each worker."""
     from threadpoolctl import threadpool_limits
 
+    Thread(target=_end_with_parent, daemon=True).start()
     threadpool_limits(1)
     pa.set_cpu_count(1)
-    for folder in operators:
-        for path in sorted(Path(folder).glob("*.py")):
-            if not path.stem.startswith(("_", "test_", "conftest")):
-                find(path.stem, operators)
+    for name in named:
+        find(name, operators)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed has nobody to work for."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 _unpacked: dict[str, Stage] = {}
@@ -614,17 +638,29 @@ def _bytes(table: pa.Table) -> bytes:
     return found
 
 
-def _decided(piece: Piece) -> dict[str, np.ndarray]:
-    """The columns to decide by of the rows that go on."""
+def _going(table: pa.Table) -> pa.Table:
+    """The rows that go on; an input set has no others."""
+    return table.filter(pc.equal(table.column("_state"), GOES_ON)) if "_state" in table.column_names else table
+
+
+def _side_by_side(layers: list[list[Piece]]) -> list[Piece]:
+    """Piece by piece what several rounds made of it, so that all records of a root stay in one part."""
+    if len(layers) < 2:
+        return layers[0] if layers else []
+    return [Piece("", digest("rounds", *(p.name for p in of)).hex(), of=of) for of in zip(*layers, strict=True)]
+
+
+def _decided(piece: Piece) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Which of the rows that go on the keep is about, and the columns to decide by of just these."""
     with pa.OSFile(piece.path, "rb") as source:
         names = pa.ipc.open_file(source).schema.names
-    table = piece.read([n for n in names if n.startswith(DECIDED) or n in ("_order", "_state")])
-    table = table.filter(pc.equal(table.column("_state"), GOES_ON)).combine_chunks()
-    found = {}
-    for name in table.column_names:
-        if name != "_state":
-            found[name.removeprefix(DECIDED)] = _array(table.column(name))
-    return found
+    table = _going(piece.read([n for n in names if n.startswith(DECIDED) or n in ("_order", "_state")]))
+    mask = np.ones(len(table), bool)
+    if f"{DECIDED}mask" in table.column_names:
+        mask = table.column(f"{DECIDED}mask").to_numpy()
+        table = table.filter(pa.array(mask))
+    columns = [name for name in table.column_names if name not in ("_state", f"{DECIDED}mask")]
+    return mask, {n.removeprefix(DECIDED): _array(table.column(n)) for n in columns} if mask.any() else {}
 
 
 def _array(column: pa.ChunkedArray) -> np.ndarray:
@@ -636,11 +672,6 @@ def _array(column: pa.ChunkedArray) -> np.ndarray:
     if pa.types.is_string(joined.type):
         return np.array([v or "" for v in joined.to_pylist()], dtype=np.str_)
     return np.asarray(joined)
-
-
-def _joined(arrays: list[np.ndarray]) -> np.ndarray:
-    some = [a for a in arrays if len(a)] or arrays[:1]
-    return np.concatenate(some)
 
 
 def _schema(dataset: Dataset) -> pa.Schema:

@@ -21,7 +21,7 @@ from leaven.fields import SCORE, VALUE, Column, dropped
 from leaven.io.dataset import SET_BITS, SETS
 from leaven.operators import Keep, Make, Note
 from leaven.recipe import Step
-from leaven.records import Record, canonical, child_id, digest
+from leaven.records import Entry, Record, canonical, child_id, digest
 
 if TYPE_CHECKING:
     from leaven.context import Models
@@ -29,13 +29,16 @@ if TYPE_CHECKING:
 
 GOES_ON, REFUSED, FAILED, LEFT = range(4)
 DECIDED = "_k_"
+BELOW = "\x1f"
+"""Between the names of nested branches, where a path of them is stored."""
+STEPS = pa.list_(pa.struct([("step", pa.string()), ("round", pa.int64()), ("drawn", pa.string())]))
 HEAD = pa.schema(
     [
         pa.field("_id", pa.string()),
         pa.field("_order", pa.int64()),
         pa.field("_root", pa.string()),
         pa.field("_parents", pa.list_(pa.string())),
-        pa.field("_steps", pa.string()),
+        pa.field("_steps", STEPS),
         pa.field("_made", pa.bool_()),
         pa.field("_branch", pa.string()),
         pa.field("_state", pa.int8()),
@@ -58,14 +61,17 @@ class Run:
 
 @dataclass(frozen=True)
 class Split:
-    """Each record goes into every branch."""
+    """Each record that stands in the branch ``at`` goes into every branch below it."""
 
     branches: tuple[str, ...]
+    at: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Join:
-    """The branches are one stream again."""
+    """The branches below ``at`` are one stream again."""
+
+    at: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,20 +102,15 @@ def run_part(
     """Run a stage over a part.  Raises what the author of the recipe must mend; what breaks at one record is a row
     of state FAILED."""
     worker = _Part(stage, states, models)
-    records = to_records(table, stage)
-    records.sort(key=lambda record: record.order)
+    if "_state" in table.schema.names:
+        table = table.filter(pc.equal(table.column("_state"), GOES_ON))
+    parts = []
     if decision is not None:
-        records = worker.apply(records, decision)
-    for work in stage.work:
-        if isinstance(work, Run):
-            records = worker.step(work, records)
-        elif isinstance(work, Split):
-            records = [_into(record, name) for record in records for name in work.branches]
-        else:
-            records = [replace(record, branch=record.branch[:-1]) for record in records]
-    records.sort(key=lambda record: record.order)  # stable: branches meet in the order of their roots
-    extra = worker.deciding(stage.deciding, records) if stage.deciding else {}
-    return to_table(records, worker.out, extra, stage)
+        table, refused = worker.apply(table, decision)
+        parts.append(refused)
+    if stage.work or stage.deciding:
+        table = worker.run(table)
+    return in_one([table, *parts], stage)
 
 
 class _Part:
@@ -119,33 +120,75 @@ class _Part:
         self.models = models
         self.out: list[tuple[int, Record]] = []
         self.needed = stage.lineage[0] | stage.lineage[1]
+        self.seen: dict[tuple[str, int], dict[str, int]] = {}
 
-    def context(self, run: Run) -> Context:
+    def run(self, table: pa.Table | pa.RecordBatch) -> pa.Table:
+        """The rows as records through all steps, and back into a table."""
+        records = to_records(table, self.stage)
+        records.sort(key=lambda record: record.order)
+        for work in self.stage.work:
+            if isinstance(work, Run):
+                records = self.step(work, records)
+            elif isinstance(work, Split):
+                records = self.split(work, records)
+            else:
+                records = join(work, records)
+        records.sort(key=lambda record: record.order)  # stable: branches meet in the order of their roots
+        extra = self.deciding(self.stage.deciding, records) if self.stage.deciding else {}
+        return to_table(records, self.out, extra, self.stage)
+
+    def context(self, run: Run, drawing: str = "") -> Context:
+        """What a step sees.  ``drawing`` names what is drawn beside the operator itself, so that the two draws are
+        independent."""
         return Context(
             seed=self.stage.seed,
-            step=run.step.key,
+            step=f"{run.step.key}.{drawing}" if drawing else run.step.key,
             round_number=run.round,
             models=self.models,
             state=self.states(run.state) if run.state else None,
             constants=self.stage.constants,
             lineage=self.stage.lineage,
+            columns=run.columns,
         )
 
-    def apply(self, records: list[Record], decision: np.ndarray) -> list[Record]:
-        """Take out what a keep over all decided to refuse."""
+    def apply(self, table: pa.Table, decision: np.ndarray) -> tuple[pa.Table, pa.Table]:
+        """The rows that go on and those that a keep over all decided to refuse (of the real ones: to leave)."""
         run = self.stage.decided
         assert run is not None
         assert isinstance(run.step.op, Keep)
-        reasons = run.step.op.reasons
-        for record, code in zip(records, decision, strict=True):
-            if code:
-                self.refuse(record, run.step, reasons[code])
-        return [record for record, code in zip(records, decision, strict=True) if not code]
+        gone = table.filter(pa.array(decision > 0))
+        state = np.where(real_rows(gone), LEFT, REFUSED)
+        reasons = np.array(run.step.op.reasons, object)[decision[decision > 0]]
+        said = {"_state": state, "_reason": reasons, "_step": [run.step.name] * len(gone)}
+        for name, values in said.items():
+            gone = gone.set_column(
+                gone.column_names.index(name), HEAD.field(name), pa.array(values, HEAD.field(name).type)
+            )
+        return table.filter(pa.array(decision == 0)), gone
+
+    def split(self, work: Split, records: list[Record]) -> list[Record]:
+        """Records in the branch go into each branch below; the column ``branch`` says which, unless the data has one
+        of its own."""
+        named = "branch" not in self.stage.schema.names
+        out: list[Record] = []
+        for record in records:
+            if record.branch != work.at:
+                out.append(record)
+                continue
+            for name in work.branches:
+                fields = {**record.fields, "branch": name} if named else dict(record.fields)
+                into = (*record.branch, name)
+                out.append(
+                    Record(
+                        record.id, fields, record.root, record.order, record.parents, record.steps, record.made, into
+                    )
+                )
+        return out
 
     def refuse(self, record: Record, step: Step, reason: str, detail: str = "") -> None:
         """A real row that a keep leaves out is not refused: it was not chosen."""
-        state = LEFT if is_real(record.parents, record.order) else REFUSED
-        self.out.append((state, replace(record, step=step.name, reason=reason, detail=detail)))
+        record.step, record.reason, record.detail = step.name, reason, detail
+        self.out.append((LEFT if is_real(record.parents, record.order) else REFUSED, record))
 
     def fail(self, record: Record, step: Step, error: Exception) -> None:
         detail = f"{type(error).__name__}: {error}"
@@ -160,19 +203,21 @@ class _Part:
             return self.note(run, op, ctx, records, chosen)
         if isinstance(op, Keep) and op.scope() != ("record",):
             return self.group(run, op, ctx, records, chosen)
+        valued = self.valued(run)
+        changes = _Changes(run.columns)
         out: list[Record] = []
         for record, mine in zip(records, chosen, strict=True):
             if not mine:
                 out.append(record)
                 continue
             try:
+                op = valued(record)
                 if isinstance(op, Make):
-                    out.extend(self.make(run, self.valued(run, op, record, ctx), record, ctx))
+                    out.extend(self.make(run, record, list(op.make(record, ctx.of(record))), changes))
                 elif isinstance(op, Keep):
-                    said = self.valued(run, op, record, ctx).keep(record, ctx.of(record))
-                    if said:
-                        reason, _, detail = said.partition(": ")
-                        self.refuse(record, run.step, reason, detail)
+                    reason = op.keep(record, ctx.of(record))
+                    if reason:
+                        self.refuse(record, run.step, reason)
                     else:
                         out.append(record)
             except LeavenError:
@@ -187,33 +232,34 @@ class _Part:
         mine = [record.branch[:depth] == run.step.branch for record in records] if depth else [True] * len(records)
         if run.step.when is None:
             return mine
-        ctx = self.context(run)
+        ctx = self.context(run, "when")
         return [
             here and bool(run.step.when(ctx.values(record), ctx.of(record).rng))
             for here, record in zip(mine, records, strict=True)
         ]
 
-    def valued(self, run: Run, op: Any, record: Record, ctx: Context) -> Any:
-        """The operator with the parameters that are expressions evaluated for this record."""
+    def valued(self, run: Run) -> Callable[[Record], Any]:
+        """The operator for a record: with the parameters that are expressions evaluated for it, and validated."""
         if not run.step.values:
-            return op
-        values = ctx.values(record)
-        found = {name: e(values, ctx.of(record).rng) for name, e in run.step.values.items()}
-        return type(op)(**{**{k: getattr(op, k) for k in op.model_fields_set}, **found})
+            return lambda record: run.step.op
+        drawing = [(name, e, self.context(run, name)) for name, e in run.step.values.items()]
+
+        def valued(record: Record) -> Any:
+            found = {name: e(ctx.values(record), ctx.of(record).rng) for name, e, ctx in drawing}
+            return with_values(run.step.op, found)
+
+        return valued
 
     def note(self, run: Run, op: Note, ctx: Context, records: list[Record], chosen: list[bool]) -> list[Record]:
         mine = [record for record, here in zip(records, chosen, strict=True) if here]
-        noted: dict[int, Mapping[str, Any]] = {}
         try:
-            noted = {id(r): values for r, values in zip(mine, op.notes(mine, ctx), strict=True)}
+            if run.step.values:
+                raise _OneByOne
+            noted = dict(zip(map(id, mine), op.notes(mine, ctx), strict=True))
         except LeavenError:
             raise
-        except Exception:  # find out which record it was
-            for record in mine:
-                try:
-                    noted[id(record)] = next(iter(op.notes([record], ctx)))
-                except Exception as error:
-                    self.fail(record, run.step, error)
+        except Exception:
+            noted = self.notes_one_by_one(run, mine)
         out: list[Record] = []
         for record, here in zip(records, chosen, strict=True):
             if not here:
@@ -222,36 +268,56 @@ class _Part:
                 out.append(self.noted(run, record, noted[id(record)]))
         return out
 
+    def notes_one_by_one(self, run: Run, records: list[Record]) -> dict[int, Mapping[str, Any]]:
+        """The notes where each record has its own parameters, or where one of them broke: which one is found out."""
+        noted: dict[int, Mapping[str, Any]] = {}
+        valued = self.valued(run)
+        for record in records:
+            try:  # a fresh context each: what a failed attempt drew must not shift this draw
+                noted[id(record)] = next(iter(valued(record).notes([record], self.context(run))))
+            except LeavenError:
+                raise
+            except Exception as error:
+                self.fail(record, run.step, error)
+        return noted
+
     def noted(self, run: Run, record: Record, values: Mapping[str, Any]) -> Record:
         """The record with its new columns; a field that it had is overwritten, and the history says what it was."""
         new = {run.step.column(name): value for name, value in values.items()}
         data = self.stage.schema.names
         old = {n: record.fields.get(n) for n, value in new.items() if n in data and record.fields.get(n) != value}
-        fields = {**record.fields, **new}
-        steps, made = record.steps, record.made
+        record.fields.update(new)
         if old:
-            steps = (*steps, _entry(run, {"was": old}))
-            made = True  # a row of which any field came from a model is not wholly real
+            record.steps = (*record.steps, _entry(run, {"was": old}))
+            record.made = True  # a row of which any field came from a model is not wholly real
             for gone in dropped(frozenset(old), run.columns) - set(new):
-                fields.pop(gone, None)
-        return replace(record, fields=fields, steps=steps, made=made)
+                record.fields.pop(gone, None)
+        return record
 
-    def make(self, run: Run, op: Make, record: Record, ctx: Context) -> Iterator[Record]:
-        children = list(op.make(record, ctx.of(record)))
+    def make(self, run: Run, record: Record, children: list[Record], changes: _Changes) -> list[Record]:
+        """Children with their ids and history; refused ones put aside."""
+        key = self.key(run, record)
+        out: list[Record] = []
         for ordinal, child in enumerate(children):
-            child.id = child_id(child.parents, run.step.key, run.round, ordinal)
+            child.id = child_id(child.parents, key, run.round, ordinal)
             child.steps = (*child.steps, _entry(run, child.drawn))
             child.made = True
-            changed = frozenset(name for name in child.changed if child.fields[name] != record.fields.get(name))
-            for gone in dropped(changed, run.columns):
-                if gone not in child.changed:
-                    child.fields.pop(gone, None)
+            changes.drop(record, child)
             for name in self.needed:
                 self.remember(name, record, child)
             if child.reason:
                 self.refuse(child, run.step, child.reason, child.detail)
             else:
-                yield child
+                out.append(child)
+        return out
+
+    def key(self, run: Run, record: Record) -> str:
+        """What ids of children are keyed by: the step's key.  Where branches brought a record here twice, the later
+        copies get one of their own: two children are never called the same."""
+        seen = self.seen.setdefault((run.step.key, run.round), {})
+        before = seen.get(record.id, 0)
+        seen[record.id] = before + 1
+        return f"{run.step.key}.{before}" if before else run.step.key
 
     def remember(self, name: str, record: Record, child: Record) -> None:
         if name in self.stage.lineage[0]:
@@ -263,6 +329,7 @@ class _Part:
         """A keep whose groups are whole within the part: all records of a root are."""
         mine = [record for record, here in zip(records, chosen, strict=True) if here]
         _, groups = np.unique(group_keys(mine, op.scope()), return_inverse=True)
+        op = for_all(run.step, ctx)
         codes = iter(op.decide(op.columns(mine, ctx), groups, ctx).tolist())
         out: list[Record] = []
         for record, here in zip(records, chosen, strict=True):
@@ -275,17 +342,64 @@ class _Part:
 
     def deciding(self, run: Run, records: list[Record]) -> dict[str, Any]:
         """The columns by which the keep that comes next will decide, and the group of each row."""
-        op = run.step.op
-        assert isinstance(op, Keep)
         ctx = self.context(run)
-        chosen = np.array(self.chosen(run, records), bool)
+        op = for_all(run.step, ctx)
+        chosen = self.chosen(run, records)
         mine = [record for record, here in zip(records, chosen, strict=True) if here]
-        found: dict[str, Any] = {f"{DECIDED}mask": pa.array(chosen)}
+        found: dict[str, Any] = {}
+        if len(mine) < len(records):
+            found["mask"] = pa.array(chosen, pa.bool_())
         if op.scope() != ("all",):
-            found[f"{DECIDED}group"] = pa.array(group_keys(records, op.scope()), pa.uint64())
+            found["group"] = pa.array(group_keys(records, op.scope()), pa.uint64())
         for name, array in op.columns(mine, ctx).items() if mine else ():
-            found[f"{DECIDED}{name}"] = _spread(array, chosen)
-        return found
+            found[name] = _spread(array, np.array(chosen, bool))
+        return {f"{DECIDED}{name}": array for name, array in found.items()}
+
+
+class _OneByOne(Exception):
+    """Each record has its own parameters."""
+
+
+class _Changes:
+    """What a child loses: the columns about fields that its operator changed."""
+
+    def __init__(self, columns: Mapping[str, Column]) -> None:
+        self.columns = columns
+        self.any_about = any(column.about for column in columns.values())
+        self.known: dict[frozenset[str], frozenset[str]] = {}
+
+    def drop(self, record: Record, child: Record) -> None:
+        if not self.any_about:
+            return
+        changed = frozenset([name for name in child.changed if child.fields[name] != record.fields.get(name)])
+        if changed not in self.known:
+            self.known[changed] = dropped(changed, self.columns)
+        for gone in self.known[changed]:
+            if gone not in child.changed:
+                child.fields.pop(gone, None)
+
+
+def join(work: Join, records: list[Record]) -> list[Record]:
+    """The records of the branches below stand where the fork stood."""
+    depth = len(work.at)
+    for record in records:
+        if len(record.branch) > depth and record.branch[:depth] == work.at:
+            record.branch = work.at
+    return records
+
+
+def with_values(op: Operator, values: Mapping[str, Any]) -> Operator:
+    """The operator with some parameters set anew, validated."""
+    return type(op)(**{**{k: getattr(op, k) for k in op.model_fields_set}, **values})
+
+
+def for_all(step: Step, ctx: Context) -> Keep:
+    """A keep over a group: its expressions see what is the same for all records."""
+    op = step.op
+    if step.values:
+        op = with_values(op, {name: e(ctx.constants) for name, e in step.values.items()})
+    assert isinstance(op, Keep)
+    return op
 
 
 _NOTHING = Column(VALUE, written=False)
@@ -294,6 +408,14 @@ _NOTHING = Column(VALUE, written=False)
 def is_real(parents: Sequence[str], order: int) -> bool:
     """True for a row of the source or the pool itself; a candidate made elsewhere is none."""
     return not parents and order >> SET_BITS != SETS.index("given")
+
+
+def real_rows(table: pa.Table) -> np.ndarray:
+    """``is_real`` of each row."""
+    parents = table.column("_parents")
+    bare = pc.list_value_length(parents).fill_null(0).to_numpy() == 0
+    found: np.ndarray = bare & (table.column("_order").to_numpy() >> SET_BITS != SETS.index("given"))
+    return found
 
 
 def group_keys(records: Sequence[Record], scope: Sequence[str]) -> np.ndarray:
@@ -328,12 +450,11 @@ def _spread(array: np.ndarray, chosen: np.ndarray) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(full.ravel()), full.shape[1])
 
 
-def _entry(run: Run, drawn: Mapping[str, Any]) -> dict[str, Any]:
-    return {"step": run.step.name, "round": run.round, "drawn": dict(drawn)}
+_as_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str).encode
 
 
-def _into(record: Record, branch: str) -> Record:
-    return replace(record, branch=(*record.branch, branch), fields={**record.fields, "branch": branch})
+def _entry(run: Run, drawn: Mapping[str, Any]) -> Entry:
+    return run.step.name, run.round, _as_json(drawn) if drawn else "{}"
 
 
 # -- tables and records ---------------------------------------------------------------------------------------------
@@ -347,102 +468,131 @@ def arrow_type(column: Column, stored: pa.DataType | None) -> pa.DataType:
 
 
 def to_records(table: pa.Table | pa.RecordBatch, stage: Stage) -> list[Record]:
-    """The rows that go on.  A source table has no history yet: each row is its own root."""
-    names = table.schema.names
-    if "_state" in names:
-        table = table.filter(pc.equal(table.column("_state"), GOES_ON))
-    columns = {n: table.column(n).to_pylist() for n in names if not n.startswith(DECIDED) and n != "_state"}
-    fields = [n for n in columns if not n.startswith("_")]
-    as_json = {n for n in fields if _is_json(n, stage)}
-    values = [
-        [None if v is None else json.loads(v) for v in columns[n]] if n in as_json else columns[n] for n in fields
-    ]
-    rows = zip(*values, strict=True) if fields else iter([()] * len(table))
-    bare = "_root" not in columns
+    """The rows as records.  A source table has no history yet: each row is its own root."""
     data = frozenset(stage.schema.names)
-    found: list[Record] = []
-    for i, row in enumerate(rows):
-        here = {n: v for n, v in zip(fields, row, strict=True) if v is not None or n in data}
-        record = Record(columns["_id"][i], here, order=columns["_order"][i])
-        if bare:
-            record.root = record.id
-        else:
-            record.root = columns["_root"][i]
-            record.parents = tuple(columns["_parents"][i])
-            record.steps = tuple(json.loads(columns["_steps"][i])) if columns["_steps"][i] != "[]" else ()
-            record.made = columns["_made"][i]
-            record.branch = tuple(columns["_branch"][i].split("/")) if columns["_branch"][i] else ()
-        found.append(record)
+    names = [n for n in table.schema.names if not n.startswith("_")]
+    values = [
+        [None if v is None else json.loads(v) for v in column] if _is_json(name, stage) else column
+        for name, column in ((n, table.column(n).to_pylist()) for n in names)
+    ]
+    every = data.issuperset(names)
+    rows: Iterator[dict[str, Any]] = (
+        dict(zip(names, row, strict=True))
+        if every
+        else {n: v for n, v in zip(names, row, strict=True) if v is not None or n in data}
+        for row in (zip(*values, strict=True) if names else iter([()] * table.num_rows))
+    )
+    ids, orders = table.column("_id").to_pylist(), table.column("_order").to_pylist()
+    if "_root" not in table.schema.names:
+        given = SETS.index("given")
+        return [
+            Record(i, row, i, order, made=order >> SET_BITS == given)
+            for i, row, order in zip(ids, rows, orders, strict=True)
+        ]
+    return [
+        Record(i, row, root, order, parents, steps, made, tuple(branch.split(BELOW)) if branch else ())
+        for i, row, root, order, parents, steps, made, branch in zip(
+            ids,
+            rows,
+            table.column("_root").to_pylist(),
+            orders,
+            _lists(table.column("_parents"), lambda flat: flat.to_pylist()),
+            _lists(
+                table.column("_steps"), lambda flat: list(zip(*(c.to_pylist() for c in flat.flatten()), strict=True))
+            ),
+            table.column("_made").to_pylist(),
+            table.column("_branch").to_pylist(),
+            strict=True,
+        )
+    ]
+
+
+def _lists(column: pa.ChunkedArray, decode: Callable[[pa.Array], list[Any]]) -> list[tuple[Any, ...]]:
+    """The lists of a column as tuples: all their items decoded at once, then dealt out."""
+    flat = decode(pa.concat_arrays([chunk.flatten() for chunk in column.chunks])) if column.num_chunks else []
+    found, at = [], 0
+    for length in pc.list_value_length(column).to_pylist():
+        found.append(tuple(flat[at : at + length]))
+        at += length
     return found
 
 
+def _listed(items: pa.Array, lengths: list[int], kind: pa.DataType) -> pa.Array:
+    """A column of lists from all their items."""
+    offsets = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64))).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), items, type=kind)
+
+
 def _is_json(name: str, stage: Stage) -> bool:
+    if name in stage.schema.names:
+        return False
     column = stage.columns.get(name)
-    return name.startswith(("parent.", "root.")) or (
-        column is not None and column.type == VALUE and name not in stage.schema.names
-    )
+    return name.startswith(("parent.", "root.")) or (column is not None and column.type == VALUE)
+
+
+def schema_of(stage: Stage) -> pa.Schema:
+    """How the parts of a stage are stored."""
+    schema = HEAD
+    lineage = [f"parent.{n}" for n in sorted(stage.lineage[0])] + [f"root.{n}" for n in sorted(stage.lineage[1])]
+    for name in [*stage.columns, *lineage]:
+        column = stage.columns.get(name, _NOTHING)
+        stored = stage.schema.field(name).type if name in stage.schema.names else None
+        schema = schema.append(pa.field(name, arrow_type(column, stored)))
+    return schema
 
 
 def to_table(
     records: Sequence[Record], out: Sequence[tuple[int, Record]], extra: Mapping[str, pa.Array], stage: Stage
 ) -> pa.Table:
     """The part as it is stored: first the records that go on, then those that do not."""
-    every = [(GOES_ON, record) for record in records] + list(out)
+    every = [*records, *(record for _, record in out)]
+    entries = [entry for r in every for entry in r.steps]
+    steps = pa.StructArray.from_arrays(
+        [pa.array([e[i] for e in entries], STEPS.value_type.field(i).type) for i in range(3)],
+        fields=list(STEPS.value_type),
+    )
+    parents = pa.array([parent for r in every for parent in r.parents], pa.string())
     arrays: dict[str, Any] = {
-        "_id": [r.id for _, r in every],
-        "_order": [r.order for _, r in every],
-        "_root": [r.root for _, r in every],
-        "_parents": [r.parents for _, r in every],
-        "_steps": [
-            json.dumps(r.steps, ensure_ascii=False, separators=(",", ":"), default=str) if r.steps else "[]"
-            for _, r in every
-        ],
-        "_made": [r.made for _, r in every],
-        "_branch": ["/".join(r.branch) for _, r in every],
-        "_state": [s for s, _ in every],
-        "_step": [r.step for _, r in every],
-        "_reason": [r.reason for _, r in every],
-        "_detail": [r.detail for _, r in every],
+        "_id": [r.id for r in every],
+        "_order": [r.order for r in every],
+        "_root": [r.root for r in every],
+        "_parents": _listed(parents, [len(r.parents) for r in every], HEAD.field("_parents").type),
+        "_steps": _listed(steps, [len(r.steps) for r in every], STEPS),
+        "_made": [r.made for r in every],
+        "_branch": [BELOW.join(r.branch) for r in every],
+        "_state": [GOES_ON] * len(records) + [state for state, _ in out],
+        "_step": [r.step for r in every],
+        "_reason": [r.reason for r in every],
+        "_detail": [r.detail for r in every],
     }
-    schema = HEAD
-    lineage = [f"parent.{n}" for n in sorted(stage.lineage[0])] + [f"root.{n}" for n in sorted(stage.lineage[1])]
-    for name in [*stage.columns, *lineage]:
-        column = stage.columns.get(name, _NOTHING)
-        kind = arrow_type(column, stage.schema.field(name).type if name in stage.schema.names else None)
-        values = [r.fields.get(name) for _, r in every]
-        if _is_json(name, stage):
+    schema = schema_of(stage)
+    for field in list(schema)[len(HEAD) :]:
+        values = [r.fields.get(field.name) for r in every]
+        if _is_json(field.name, stage):
             values = [None if v is None else json.dumps(v, ensure_ascii=False, default=str) for v in values]
-        elif pa.types.is_string(kind):
+        elif pa.types.is_string(field.type):
             values = [v if v is None or isinstance(v, str) else _text(v) for v in values]
-        arrays[name] = values
-        schema = schema.append(pa.field(name, kind))
+        arrays[field.name] = values
     table = pa.Table.from_pydict(arrays, schema=schema)
-    if extra:
-        nothing = len(out)
-        for name, array in extra.items():
-            table = table.append_column(name, pa.concat_arrays([array, pa.nulls(nothing, array.type)]))
+    for name, array in extra.items():
+        table = table.append_column(name, pa.concat_arrays([array, pa.nulls(len(out), array.type)]))
     return table
+
+
+def in_one(tables: Sequence[pa.Table], stage: Stage) -> pa.Table:
+    """Tables of one part as one, with the columns of the stage; what a row lacks is null."""
+    schema = schema_of(stage)
+    for field in tables[0].schema:
+        if field.name.startswith(DECIDED):
+            schema = schema.append(field)
+    whole = [
+        pa.Table.from_arrays(
+            [t.column(f.name) if f.name in t.column_names else pa.nulls(len(t), f.type) for f in schema], schema=schema
+        )
+        for t in tables
+    ]
+    return pa.concat_tables(whole)
 
 
 def _text(value: Any) -> str:
     return str(value) if isinstance(value, int | float | bool) else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def run_record(op: Operator, record: Mapping[str, Any], seed: int, models: Models) -> list[dict[str, Any]]:
-    """One operator on one record, with no folder: what ``op(record)`` does in Python."""
-    from leaven.recipe import bind
-
-    columns = {name: Column("label" if name == "label" else "text") for name in record}
-    if op.takes and getattr(op, "on", "") is None:
-        op = op.model_copy(update={"on": "text" if "text" in record else next(iter(record))})
-    step = Step(bind(op, columns), op.name, op.name, 0)
-    run = Run(step, 0, columns)
-    fields = pa.schema([])
-    stage = Stage((run,), columns, fields, seed, {"labels": {}, "label_field": "label"}, (frozenset(), frozenset()))
-    part = _Part(stage, lambda _: {}, models)
-    real = Record("record", dict(record), root="record")
-    kept = part.step(run, [real])
-    return [
-        *({k: v for k, v in r.fields.items() if k != "branch"} for r in kept),
-        *({**r.fields, "_reason": r.reason} for _, r in part.out),
-    ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar
 
+from pydantic import Field
+
 from leaven.operators import Expr, Keep
 from leaven.records import Record
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 class KeepIf(Keep):
     """Keep a record where an expression is true.
 
+    Needs the fields that the expression names.
+
     >>> KeepIf("label_prob > 0.7")({"text": "x", "label_prob": 0.5})
     [{'text': 'x', 'label_prob': 0.5, '_reason': 'label_prob'}]
     """
@@ -22,7 +26,7 @@ class KeepIf(Keep):
     name: ClassVar[str] = "keep"
     that: Expr
     """What must be true of a record."""
-    reason: str = ""
+    reason: str = Field("", pattern=r"^\w*$")
     """The word for those refused; without it, the first column that the expression names."""
 
     def keep(self, record: Record, ctx: Context) -> str:

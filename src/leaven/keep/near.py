@@ -36,19 +36,21 @@ def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
 
 
 def first_of_near(
-    near: np.ndarray, others: Mapping[str, np.ndarray], at: float, among: bool, texts: bool
+    near: np.ndarray, others: Mapping[str, tuple[np.ndarray, np.ndarray]], at: float, among: bool, texts: bool
 ) -> np.ndarray:
     """For each row 0, or the code of its reason: near to a row of ``others``, or (``among``) to an earlier kept row.
 
-    ``near`` holds vectors (n x d, unit length), or folded texts where ``texts`` is true.
+    ``near`` holds vectors (n x d, unit length), or texts where ``texts`` is true; ``others`` the same of each set, and
+    which rows are compared with it.
     """
     import numpy as np
 
     codes = np.zeros(len(near), np.uint8)
     pairs = _near_texts if texts else _near_vectors
-    for name, other in others.items():
-        for row, _ in pairs(near, other, at):
-            codes[row] = NEAR_TEST if name == "test" else max(codes[row], NEAR)
+    for name, (other, mine) in others.items():
+        rows = np.flatnonzero(mine)
+        for row, _ in pairs(near[rows], other, at):
+            codes[rows[row]] = NEAR_TEST if name == "test" else max(codes[rows[row]], NEAR)
     if among:
         for row, earlier in pairs(near, None, at):  # by ascending row: whether the earlier one stays is settled
             if not codes[row] and not codes[earlier]:
@@ -92,7 +94,8 @@ class TextIndex:
 
         self.at = at
         # Many narrow bands: a pair at the threshold is proposed all but surely, and false ones cost one comparison.
-        self._index = RMinHashLSH(threshold=at, num_perm=PERMUTATIONS, num_bands=32)
+        bands = 32 if at >= 0.75 else 64 if at >= 0.45 else 128
+        self._index = RMinHashLSH(threshold=at, num_perm=PERMUTATIONS, num_bands=bands)
         self._held: list[frozenset[str]] = []
 
     def add(self, text: str) -> None:

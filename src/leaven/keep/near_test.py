@@ -21,8 +21,10 @@ class NearTest(Keep):
 
     Near is an overlap (Jaccard) of 5-character pieces of at least ``at``, case and blanks folded.
 
-    >>> NearTest().spec()["at"]
-    0.8
+    Needs a text, and test rows to compare with.
+
+    >>> NearTest()({"text": "I lost my card!"}, test=[{"text": "i lost my card"}])
+    [{'text': 'I lost my card!', '_reason': 'near_test'}]
     """
 
     takes: ClassVar[str] = "text"
@@ -37,7 +39,8 @@ class NearTest(Keep):
     def fit(self, rows: Mapping[str, Rows], ctx: Context) -> State:
         import numpy as np
 
-        return {"texts": np.array(rows["test"].texts([self.on or ""]), dtype=np.str_)}
+        texts = rows["test"].texts([self.on or ""]) if "test" in rows else []
+        return {"texts": np.array(texts, dtype=np.str_)}
 
     def keep(self, record: Record, ctx: Context) -> str:
         index = _index(_Held(ctx.state), self.at)

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 class Sample(Keep):
     """Draw n records, or a share, of each group; which ones depends on the seed and their ids alone.
 
-    >>> Sample(5).spec()["n"]
-    5
+    Needs nothing but the columns of `per`.
+
+    >>> Sample(1, per="label")({"text": "lost my card", "label": "card"})
+    [{'text': 'lost my card', 'label': 'card'}]
     """
 
     n: int | None = Field(None, ge=1)

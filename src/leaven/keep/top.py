@@ -22,8 +22,9 @@ def top(by: np.ndarray, groups: np.ndarray, n: np.ndarray, *, lowest: bool = Fal
     NaN ranks last."""
     import numpy as np
 
-    value = np.where(np.isnan(by), -np.inf, by if not lowest else -by)
-    order = np.lexsort((np.arange(len(by)), -value, groups))
+    nothing = np.isnan(by)
+    value = np.where(nothing, 0.0, by if lowest else -by)
+    order = np.lexsort((np.arange(len(by)), value, nothing, groups))
     sizes = np.bincount(groups, minlength=len(n))
     rank = np.empty(len(by), np.int64)
     rank[order] = np.arange(len(by)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -34,10 +35,13 @@ def top(by: np.ndarray, groups: np.ndarray, n: np.ndarray, *, lowest: bool = Fal
 class Top(Keep):
     """Keep the n records, or the share, of each group that score highest.
 
-    Ties go to the one first in source order.  ``equal`` gives every group as many as the smallest can.
+    Ties go to the one first in source order, and a record without a score comes last.
+    ``equal`` gives every group as many as the smallest can.
 
-    >>> Top(1, by="score", per="all").name
-    'top'
+    Needs the columns that ``by`` names.
+
+    >>> Top(1, by="score")({"text": "lost my card", "score": 0.4})
+    [{'text': 'lost my card', 'score': 0.4}]
     """
 
     n: int | None = Field(None, ge=1)
@@ -68,7 +72,10 @@ class Top(Keep):
         import numpy as np
 
         found = [self.by(ctx.values(record), ctx.of(record).rng) for record in records]
-        return {"by": np.array([np.nan if v is None else float(v) for v in found], np.float64)}
+        try:
+            return {"by": np.array([np.nan if v is None else float(v) for v in found], np.float64)}
+        except (TypeError, ValueError):
+            raise RecipeError(f"top ranks by `{self.by.source}`, which is no number.", "by: label_prob") from None
 
     def decide(self, columns: Mapping[str, np.ndarray], groups: np.ndarray, ctx: Context) -> np.ndarray:
         import numpy as np

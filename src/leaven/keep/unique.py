@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from leaven.keep.near import exact_keys, first_of_near
+from leaven.keep.near import NEAR_TEST, exact_keys, first_of_near
 from leaven.operators import Keep, State
-from leaven.records import Record
+from leaven.records import Record, place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,9 +23,12 @@ class Unique(Keep):
     ``exact`` compares texts with case and blanks folded, ``ngram`` the Jaccard overlap of 5-character
     pieces, ``vector`` the cosine of embeddings; ``at`` is the similarity from which two count as the same.
     First is: first in source order, then by ordinal.  Near ones go only where the kept one stays.
+    A real row is not compared with the source that it stands in, only with the rows before it.
 
-    >>> Unique(by="vector", at=0.95).spec()["at"]
-    0.95
+    Needs a text.
+
+    >>> Unique()({"text": "I lost  my card"}, source=[{"text": "i lost my card", "label": "card"}])
+    [{'text': 'I lost  my card', '_reason': 'duplicate'}]
     """
 
     takes: ClassVar[str] = "text"
@@ -51,15 +54,22 @@ class Unique(Keep):
 
     def fit(self, rows: Mapping[str, Rows], ctx: Context) -> State:
         """What the source and test rows say, in the form that ``columns`` gives of the stream."""
+        import numpy as np
+
         state: dict[str, Any] = {}
         for name, table in rows.items():
             for key, array in self.form(table.texts(self.fields()), ctx).items():
                 state[f"{name}_{key}"] = array
+            if name == "source":
+                state["source_place"] = np.array([place(i) for i in table.ids], np.uint64)
         return state
 
     def columns(self, records: Sequence[Record], ctx: Context) -> dict[str, np.ndarray]:
+        import numpy as np
+
         fields = self.fields()
-        return self.form(["\n".join(str(r.get(f) or "") for f in fields) for r in records], ctx)
+        found = self.form(["\n".join(str(r.get(f) or "") for f in fields) for r in records], ctx)
+        return {**found, "place": np.array([place(r.id) for r in records], np.uint64)}
 
     def form(self, texts: Sequence[str], ctx: Context) -> dict[str, np.ndarray]:
         import numpy as np
@@ -75,18 +85,22 @@ class Unique(Keep):
         import numpy as np
 
         codes = np.zeros(len(groups), np.uint8)
-        for name in sorted(self.fits_on()):  # the test set speaks last, so that its reason wins
-            same = np.isin(columns["exact"], ctx.state[f"{name}_exact"])
-            codes[same] = 3 if name == "test" else 1
+        sets = [name for name in sorted(self.fits_on()) if f"{name}_exact" in ctx.state]
+        others = {name: np.ones(len(codes), bool) for name in sets}
+        if "source" in others:
+            others["source"] = ~np.isin(columns["place"], ctx.state["source_place"])
+        for name, mine in others.items():  # the test set speaks last, so that its reason wins
+            same = mine & np.isin(columns["exact"], ctx.state[f"{name}_exact"])
+            codes[same] = NEAR_TEST if name == "test" else 1
         if "stream" in self.against:
             _, first = np.unique(columns["exact"], return_index=True)
             later = np.ones(len(codes), bool)
             later[first] = False
             codes[later & (codes == 0)] = 1
         if self.by != "exact":
-            open_rows = np.flatnonzero(codes == 0)
-            others = {n: ctx.state[f"{n}_near"] for n in self.fits_on()}
-            codes[open_rows] = first_of_near(
-                columns["near"][open_rows], others, self.at, "stream" in self.against, self.by == "ngram"
+            rows = np.flatnonzero(codes == 0)
+            compared = {name: (ctx.state[f"{name}_near"], mine[rows]) for name, mine in others.items()}
+            codes[rows] = first_of_near(
+                columns["near"][rows], compared, self.at, "stream" in self.against, self.by == "ngram"
             )
         return codes

@@ -17,7 +17,7 @@ from leaven.measure.arms import draw, inherit, resample
 from leaven.measure.bench import Arm, Bench, Fitter, Rows, choose_C, folds
 from leaven.measure.interval import Interval
 from leaven.measure.students import Embedded, Tfidf
-from leaven.measure.verdict import RESAMPLINGS, Verdict, may_be_use, reason, verdict
+from leaven.measure.verdict import RESAMPLINGS, Verdict, may_be_harmful, may_be_use, reason, verdict
 
 STUDENTS = (Embedded.name, Tfidf.name)
 SKEWED = 3.0
@@ -64,6 +64,14 @@ class Measurement:
     warnings: list[str] = field(default_factory=list)
 
 
+def skewed(labels: NDArray[np.int64]) -> bool:
+    """True where the largest label has more than SKEWED times the rows of the smallest: accuracy then tells of few
+    labels only.  The 1st of 20 stands for the smallest, so that one rare label among many is not all."""
+    counts = np.sort(np.bincount(labels))
+    counts = counts[counts > 0]
+    return bool(counts[-1] > SKEWED * counts[len(counts) // 20])
+
+
 def _surplus(difference: NDArray[np.float64]) -> float:
     """A sum of paired differences, in its standard errors; 0 where there is none."""
     spread = float(difference.std()) * float(np.sqrt(len(difference)))
@@ -91,8 +99,7 @@ def measure(
     ``groups`` names the cluster of each test row.  Seeds draw which made rows enter where a ratio asks for fewer
     than there are.
     """
-    counts = np.bincount(real.labels, minlength=len(names))
-    metric = metric or ("macro_f1" if counts.max() > SKEWED * counts[counts > 0].min() else "accuracy")
+    metric = metric or ("macro_f1" if skewed(real.labels) or skewed(test.labels) else "accuracy")
     every = list(dict.fromkeys(t for rows in (real, made, classic, test) for t in rows.texts))
     vectors = dict(zip(every, embed(every), strict=True))
     fold = folds(real.labels, seed)
@@ -131,7 +138,8 @@ class _Measuring:
         base = predicted[student, "real", 0.0]
         best = predicted[student, "both", ratio]
         chosen = next(x for x in lines if (x.student, x.arm, x.ratio) == (STUDENTS[student], "both", ratio))
-        resampled = self.resampled(student, ratio) if may_be_use(chosen.gain) else np.zeros(0)
+        open_question = may_be_use(chosen.gain) or may_be_harmful(chosen.gain)
+        resampled = self.resampled(student, ratio) if open_question else np.zeros(0)
         found = verdict(chosen.gain, resampled)
         return Measurement(
             lines=lines,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from leaven.errors import RecipeError, nearest, suggest
+from leaven.errors import RecipeError, listed, nearest, suggest
 from leaven.expressions import LANGUAGE
 from leaven.fields import TYPES, Column, dropped
 from leaven.operators import Make, Note, Operator
@@ -21,7 +21,7 @@ def check(recipe: Recipe, columns: Mapping[str, Column], sets: Mapping[str, int]
     chains = []
     for name, kind in recipe.fields.items():
         if name not in columns and kind in TYPES:
-            have = ", ".join(columns)
+            have = listed(columns)
             raise RecipeError(
                 f"it needs the field {name} ({kind}); the data has {have}.",
                 f"name a column with --field {name}=COLUMN, or take another recipe: leaven recipes",
@@ -41,7 +41,8 @@ def check(recipe: Recipe, columns: Mapping[str, Column], sets: Mapping[str, int]
         nodes, _ = checker.nodes(chain.nodes, stream)
         chains.append(replace(chain, nodes=nodes))
     if found:
-        raise found[0] if len(found) == 1 else _joined(found)
+        first = found[0]
+        raise RecipeError(first.what, first.fix, where=first.where, others=found[1:])
     if recipe.blend.weight:
         known = set(columns) | _written(chains)
         if recipe.blend.weight not in known:
@@ -72,6 +73,8 @@ class _Checker:
             elif isinstance(node, Fork):
                 checked.append(self.fork(node, columns))
             else:
+                if node.until and node.until.per and node.until.per not in {*columns, "root"}:
+                    self.no_field("per", node.until.per, columns, node.line)
                 steps, after = self.nodes(node.steps, dict(columns))
                 columns.update(after)
                 checked.append(replace(node, steps=steps))
@@ -89,7 +92,7 @@ class _Checker:
             after.append(columns_after)
         if not branches:
             self.add(
-                f"no branch of `any` fits the data, which has {', '.join(self.data)}.",
+                f"no branch of `any` fits the data, which has {listed(self.data)}.",
                 "take another recipe: leaven recipes",
                 fork.line,
             )
@@ -101,13 +104,15 @@ class _Checker:
     def step(self, step: Step, columns: dict[str, Column]) -> Step | None:
         before = len(self.found)
         op = step.op
-        for name in self.named(step):
-            if name not in columns:
+        for key, name in self.named(step):
+            if name in self.lost:
                 self.unknown(step, name, columns)
+            elif name not in columns:
+                self.no_field(key, name, columns, step.line)
         if op.takes and getattr(op, "on", "") is None:
             main = self.main(op.takes, columns)
             if not main:
-                have = ", ".join(n for n, c in columns.items() if c.written)
+                have = listed(n for n, c in columns.items() if c.written)
                 self.add(
                     f"{step.name} needs {op.takes}; the data has {have}.",
                     "name a column with --field NAME=COLUMN, or take another recipe: leaven recipes",
@@ -142,13 +147,21 @@ class _Checker:
             del self.lost[name]
         return step
 
-    def named(self, step: Step) -> list[str]:
-        """The fields that parameters such as ``on`` and ``per`` name."""
-        found: list[str] = []
+    def named(self, step: Step) -> list[tuple[str, str]]:
+        """The fields that parameters such as ``on`` and ``per`` name: the parameter, the field."""
+        found: list[tuple[str, str]] = []
         for key in ("on", "per"):
             value = getattr(step.op, key, None)
-            found += [value] if isinstance(value, str) else value or []
-        return [name for name in found if name not in ("root", "parent", "all", "branch")]
+            found += [(key, name) for name in ([value] if isinstance(value, str) else value or [])]
+        return [(key, name) for key, name in found if name not in ("root", "parent", "all", "branch")]
+
+    def no_field(self, key: str, name: str, columns: Mapping[str, Column], line: int) -> None:
+        close = nearest(name, columns)
+        self.add(
+            f"`{key}: {name}` names no field; the data has {listed(columns)}.",
+            f"the nearest is `{close}`." if close else f"name one of these: {key}: {next(iter(columns), 'text')}",
+            line,
+        )
 
     def main(self, kind: str, columns: Mapping[str, Column]) -> str:
         """The field of a type that a step means when it names none: the recipe's first, else the data's."""
@@ -164,11 +177,10 @@ class _Checker:
                 step.line,
             )
             return
-        have = sorted(columns)
-        close = nearest(name, have)
+        close = nearest(name, columns)
         self.add(
-            f"{step.name} reads `{name}`, which names no field; there are {', '.join(have)}.",
-            f"the nearest is `{close}`." if close else "correct the name.",
+            f"{step.name} reads `{name}`, which names no field; there are {listed(columns)}.",
+            f"the nearest is `{close}`." if close else "name one of these, or note it in a step before this one.",
             step.line,
         )
 
@@ -206,13 +218,3 @@ def _written(chains: Sequence[Chain]) -> set[str]:
         if isinstance(step.op, Note)
         for name in step.op.writes()
     }
-
-
-def _joined(found: list[RecipeError]) -> RecipeError:
-    shown = [str(error) for error in found[:5]]
-    if len(found) > 5:
-        shown.append(f"and {len(found) - 5} more")
-    first = found[0]
-    joined = RecipeError(first.what, first.fix, where=first.where)
-    joined.args = ("\n".join(shown),)
-    return joined

@@ -28,8 +28,11 @@ class Blanks(Note):
     At least one word is blanked and, where there are two or more, at least one stays.
     Zhou et al. 2022, FlipDA (arXiv:2108.06332), blanks half of the words.
 
-    >>> Blanks(ratio=0.5).spec()["ratio"]
-    0.5
+    Needs text.  Writes `blanks`, with ____ for each word gone.
+
+    >>> [row] = Blanks(ratio=0.5)({"text": "my card is lost"})
+    >>> row["blanks"].split().count("____")
+    2
     """
 
     takes: ClassVar[str] = "text"

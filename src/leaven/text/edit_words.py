@@ -53,20 +53,30 @@ def insert(words: Sequence[str], new: Sequence[tuple[int, str]]) -> list[str]:
     return out
 
 
+def _swap_unlike(words: Sequence[str], rng: np.random.Generator) -> list[str] | None:
+    """One exchange of two words that differ, where a drawn one changed nothing; None where all are equal."""
+    a = int(rng.integers(len(words)))
+    others = [i for i, word in enumerate(words) if word != words[a]]
+    return swap(words, [(a, others[int(rng.integers(len(others)))])]) if others else None
+
+
 class EditWords(Make):
     """Change a few words of a text by rule; the label stays.
 
-    Each child is made by one operation drawn from ``ops``: `swap` exchanges two distinct words, `delete` drops each
-    word with probability ``p`` and never all, both as often as EDA does, max(1, p x words) times (Wei and Zou 2019,
+    Each child is made by one operation drawn from ``ops``: `swap` exchanges two words, max(1, int(p x words)) times,
+    and never gives the text back; `delete` drops each word with probability ``p`` and never all (Wei and Zou 2019,
     EDA, arXiv:1901.11196); `punctuation` puts one of six marks before 1 to int(.3 x words + 1) words (Karimi et al.
     2021, AEDA, arXiv:2108.13230); `replace` and `insert` take synonyms from a thesaurus file (EDA).
-    Case, digits and marks of the text stay, unlike in EDA's code.
+    Case, digits and marks of the text stay, unlike in EDA's code; blanks become single ones.
 
     Helps a weak student on few rows; does little for a strong one, and harms where word order is the label.
-    A text of one word, such as one in a script without blanks, is refused as `no_words`.
+    A text of one word, such as one in a script without blanks, is refused as `no_words`, and so is a swap of equal
+    words.
 
-    >>> [r["text"] for r in EditWords(n=1, ops=["swap"])({"text": "card lost"})]
-    ['lost card']
+    Needs text.  Makes text.
+
+    >>> EditWords(n=1, ops=["swap"])({"text": "card lost", "label": "card"})
+    [{'text': 'lost card', 'label': 'card'}]
     """
 
     takes: ClassVar[str] = "text"
@@ -91,13 +101,15 @@ class EditWords(Make):
                 continue
             op = self.ops[int(rng.integers(len(self.ops)))]
             edited = self.draw(op, words, rng)
-            if edited is None:
+            if edited is None and op == "swap":
+                yield record.child(drawn={"op": op}).refuse("no_words", "a text of equal words")
+            elif edited is None:
                 yield record.child(drawn={"op": op}).refuse("no_synonym", "the thesaurus knows no word of the text")
             else:
                 yield record.child({field: " ".join(edited)}, drawn={"op": op})
 
     def draw(self, op: Op, words: list[str], rng: np.random.Generator) -> list[str] | None:
-        """The words after one operation; None where the thesaurus has nothing to give."""
+        """The words after one operation; None where all are equal, or the thesaurus has nothing to give."""
         length = len(words)
         times = max(1, int(self.p * length))
         if op == "swap":
@@ -106,7 +118,8 @@ class EditWords(Make):
                 a = int(rng.integers(length))
                 b = int(rng.integers(length - 1))
                 pairs.append((a, b + (b >= a)))
-            return swap(words, pairs)
+            swapped = swap(words, pairs)
+            return swapped if swapped != words else _swap_unlike(words, rng)
         if op == "delete":
             keep = (rng.random(length) > self.p).tolist()
             if not any(keep):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from leaven.fields import Column
 from leaven.models.backends.ngram import NgramFill
 from leaven.operators import Make, State, Text
 from leaven.records import Record
@@ -24,10 +23,12 @@ class Fill(Make):
 
     The infiller is an n-gram model learned from the source, which weighs the words of the record's own label.  It
     knows no word that the source does not hold: it recombines.  Follow it with a student that must agree, as in
-    `recombine`.  Needs `blanks`, from the step of that name.
+    `recombine`.  Needs `blanks`, from the step of that name, and texts to learn from.  Makes text.
 
-    >>> Fill(n=4).spec()["n"]
-    4
+    >>> desk = [{"text": "lost my card", "label": "card"}, {"text": "lost my key", "label": "key"}]
+    >>> [row] = Fill(template="lost my ____")({"text": "lost my bag", "label": "bag"}, source=desk)
+    >>> row["text"] in ("lost my card", "lost my key"), row["label"]
+    (True, 'bag')
     """
 
     roles: ClassVar[frozenset[str]] = frozenset({"fill"})
@@ -44,9 +45,6 @@ class Fill(Make):
 
     def changes(self) -> frozenset[str]:
         return frozenset({self.on or "text"})
-
-    def bind(self, columns: Mapping[str, Column]) -> Fill:
-        return self
 
     def fit(self, rows: Mapping[str, Rows], ctx: Context) -> State:
         import numpy as np

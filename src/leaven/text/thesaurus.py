@@ -130,13 +130,21 @@ def read_thesaurus(path: str) -> dict[str, list[str]]:
     file = Path(path)
     if not file.is_file():
         raise DataError("there is no such thesaurus.", "Debian: apt install mythes-en-us wordnet-base", where=path)
-    lines = file.read_text("utf-8", errors="replace").splitlines()
+    lines = _decoded(file.read_bytes()).splitlines()
     found: dict[str, dict[str, None]] = {}
     for group in _wordnet(lines) if file.name.startswith("data.") else _mythes(lines):
         for word in group[:1] if not file.name.startswith("data.") else group:
             if word not in STOP_WORDS:
                 found.setdefault(word, {}).update((other, None) for other in group if other != word)
     return {word: list(others) for word, others in found.items() if others}
+
+
+def _decoded(data: bytes) -> str:
+    """The text of a file whose first line may name its encoding, as MyThes' does."""
+    try:
+        return data.decode(data.split(b"\n", 1)[0].strip().decode("ascii"))
+    except (LookupError, UnicodeDecodeError):
+        return data.decode("utf-8", errors="replace")
 
 
 def _mythes(lines: list[str]) -> list[list[str]]:

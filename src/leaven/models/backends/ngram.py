@@ -32,6 +32,8 @@ class NgramFill:
         self.words: dict[str | None, Counter[str]] = {}
         for text, label in zip(texts, labels, strict=True):
             words = [START, *text.split(), END]
+            if len(words) == 2:
+                continue
             for key in {label, None}:
                 after = self.after.setdefault(key, defaultdict(Counter))
                 before = self.before.setdefault(key, defaultdict(Counter))
@@ -41,7 +43,9 @@ class NgramFill:
                 self.words.setdefault(key, Counter()).update(words[1:-1])
 
     def fill(self, text: str, *, blank: str, label: str | None, rng: np.random.Generator) -> str:
-        """The text with each blank filled; an unknown label is filled from all."""
+        """The text with each blank filled; an unknown label is filled from all.  Blanks stay where no word is known."""
+        if not self.words:
+            return text
         key = label if label in self.words else None
         words = [START, *text.split(), END]
         for i, word in enumerate(words):
