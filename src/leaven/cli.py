@@ -38,6 +38,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No narration, no progress.")]
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, max=256, help="Processes; the result is the same.")]
 CORES = os.cpu_count() or 1
+STOPPED = 130
 
 
 def _version(wanted: bool) -> None:
@@ -235,13 +236,15 @@ def run(arguments: list[str] | None = None) -> int:
 
     try:
         code = app(arguments, standalone_mode=False, prog_name="leaven")
+        if code == STOPPED:  # typer turns Ctrl-C into this exit code
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except LeavenError as error:
         show_error(error)
         return 4 if isinstance(error, BudgetReached) else 1
     except KeyboardInterrupt:
         print("Stopped by you. What is done is stored; the same command goes on.", file=sys.stderr)
-        return 130
+        return STOPPED
     except Exception as error:
         return _other(error)
 

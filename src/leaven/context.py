@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from leaven.expressions import Row
@@ -11,6 +11,8 @@ from leaven.records import Record, random_key
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+
+BLOCK = 65_536
 
 
 class Models(Protocol):
@@ -44,6 +46,11 @@ class Rows:
     def roots(self) -> list[str]:
         """The id of the real row at the start of each row's line."""
         return self.column("_root") if "_root" in self else self.ids
+
+    def blocks(self) -> Iterator[Rows]:
+        """The same rows, some thousands at a time."""
+        for begin in range(0, len(self), BLOCK):
+            yield Rows(self.table.slice(begin, BLOCK))
 
     def texts(self, fields: Sequence[str]) -> list[str]:
         """One text a row: the fields joined by line ends."""

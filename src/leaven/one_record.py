@@ -55,7 +55,9 @@ def bound(op: Operator, record: Fields, source: Sequence[Fields] | None) -> Oper
     if op.takes and getattr(op, "on", "") is None:
         found = [name for name, column in columns.items() if column.type == op.takes]
         if not found:
-            raise RecipeError(f"{op.name} needs {op.takes}; the record has {', '.join(record)}.", "name a field: on=...")
+            raise RecipeError(
+                f"{op.name} needs {op.takes}; the record has {', '.join(record)}.", "name a field: on=..."
+            )
         op = op.model_copy(update={"on": op.takes if op.takes in found else found[0]})
     return op.bind(columns)
 
@@ -78,9 +80,7 @@ def _context(op: Operator, record: Record, seed: int, sets: Sets) -> Context:
     models = _Models(source, seed)
 
     def context(state: Mapping[str, Any]) -> Context:
-        return Context(
-            seed=seed, step=op.name, models=models, state=state, constants=constants, lineage=(known, known)
-        )
+        return Context(seed=seed, step=op.name, models=models, state=state, constants=constants, lineage=(known, known))
 
     wanted = op.fits_on() if op.needs_state() else ()
     for name in wanted:

@@ -156,12 +156,6 @@ class Progress:
         if self.live:
             for line in facts(dataset, recipe, why, request):
                 print(styled(line, "dim", self.stream), file=self.stream)
-            print(
-                styled(
-                    table_line("Writes", f"{request.out} ({state}), seed {request.seed}, {workers}"), "dim", self.stream
-                ),
-                file=self.stream,
-            )
             return
         columns = ", ".join(
             f"{n}={shown(c)}{' (guessed)' if n in dataset.guessed else ''}"
@@ -177,10 +171,15 @@ class Progress:
             print(f"{clock(self.now() - self.began)} {text}", file=self.stream, flush=True)
             self.last_said = self.now()
 
-    def models(self, said: str) -> None:
+    def models(self, embedder: str, recipe: Recipe, request: Request, new: bool) -> None:
         if self.live:
             self.clear()
-            print(styled(table_line("Models", said), "dim", self.stream), file=self.stream)
+            workers = f"{request.workers} worker{'s' if request.workers > 1 else ''}"
+            state = "new" if new else "goes on"
+            writes = f"{request.out} ({state}), seed {request.seed}, {workers}"
+            for line in (table_line("Models", players(recipe, embedder)), table_line("Writes", writes)):
+                print(styled(line, "dim", self.stream), file=self.stream)
+            print(file=self.stream)
 
     def waiting(self, what: str) -> None:
         if self.live:

@@ -41,6 +41,8 @@ def choose(blend: Blend, real_counts: np.ndarray, made_labels: np.ndarray, made_
     """
     import numpy as np
 
+    if blend.ratio is None and blend.per_label is None and blend.cap is None and blend.most is None:
+        return np.ones(len(made_labels), bool)
     n_labels = len(real_counts)
     labels = np.where(made_labels < 0, n_labels, made_labels)
     have = np.bincount(labels, minlength=n_labels + 1)

@@ -55,9 +55,11 @@ def samples(out: Path) -> list[str]:
     chosen = max(shown, key=lambda i: (len(refused[i]), i))
     lines = [line("real", real[chosen], f"label: {real[chosen]['topic']}")]
     lines.append(line("kept", kept[chosen], f"label prob {kept[chosen]['_scores']['label_prob']:.2f}"))
-    for reason, other in sorted(refused[chosen].items())[:2]:
-        changed = ": " + other["_detail"].partition(",")[0].removeprefix("prediction ")
-        lines.append(line("refused", other, reason + (changed if reason == "label_changed" else "")))
+    for reason in sorted(refused[chosen].keys() - {"label_changed"})[-1:]:
+        lines.append(line("refused", refused[chosen][reason], reason))
+    changed = refused[chosen]["label_changed"]
+    said = changed["_detail"].partition(",")[0].removeprefix("prediction ")
+    lines.append(line("refused", changed, f"label_changed: {said}"))
     return lines
 
 

@@ -81,6 +81,8 @@ class Reporter(StageReporter, Protocol):
 
     def read(self, dataset: Dataset, recipe: Recipe, why: str, request: Request, new: bool) -> None: ...
 
+    def models(self, embedder: str, recipe: Recipe, request: Request, new: bool) -> None: ...
+
 
 def augment(request: Request, reporter: Reporter) -> Run:
     """Run the main job.  Raises LeavenError for what the user must act on; the folder is then as it was."""
@@ -108,9 +110,10 @@ def augment(request: Request, reporter: Reporter) -> Run:
             operators=request.operators,
             reporter=reporter,
         )
+        reporter.models(engine.embedder_name(), recipe, request, not before)
         outcome = engine.run()
         written = Writer(recipe, dataset, folder.path, request.seed).write(outcome)
-        embedder = str(folder.load_state(engine.embedder)["name"]) if engine.embedder else ""
+        embedder = engine.embedder_name()
         run = Run(request, recipe, why, dataset, written, time.monotonic() - began, embedder)
         folder.say(
             {

@@ -547,6 +547,11 @@ class Engine:
             self.embedder = name
         return self.embedder
 
+    def embedder_name(self) -> str:
+        """Who plays embed; an empty text where no step asks for vectors."""
+        name = self.models_print()
+        return str(self.folder.load_state(name)["name"]) if name else ""
+
     def models_state(self, stage: Stage) -> str:
         runs = [w for w in (*stage.work, stage.decided, stage.deciding) if isinstance(w, Run)]
         return self.models_print() if any(_embeds(run.step.op) for run in runs) else ""

@@ -11,6 +11,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,16 @@ import pyarrow.parquet as pq
 from leaven.blend.blend import choose
 from leaven.engine.folder import replace_folder
 from leaven.engine.local import Outcome, Piece
-from leaven.engine.part import FAILED, GOES_ON, HEAD, REFUSED
+from leaven.engine.part import FAILED, GOES_ON, HEAD, REFUSED, STEPS, real_rows
 from leaven.fields import SCORE, Column
 from leaven.io.dataset import SET_BITS, SETS, Dataset
 from leaven.io.sorter import Sorter
+from leaven.keep.near import one_of, seen_before
 from leaven.recipe import Fork, Recipe, Repeat, advance
 from leaven.records import place
 
 ROW_GROUP = 8192
-STEPS = pa.list_(pa.struct([("step", pa.string()), ("round", pa.int64()), ("drawn", pa.string())]))
+ROWS_A_FILE = 65_536
 
 
 @dataclass
@@ -65,9 +67,9 @@ class Writer:
         new = self.folder / "new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
-        chosen = self.choose(outcome.ends)
-        self.train(outcome.ends, chosen, new / "train")
-        self.others(outcome.passed, new)
+        ends = self.choose(outcome.ends)
+        self.train(outcome.ends, ends, new / "train")
+        self.others(outcome, ends.kept, new)
         for name in ("train", "refused", "failed"):
             if (new / name).exists():
                 replace_folder(new / name, self.folder / name)
@@ -78,73 +80,62 @@ class Writer:
 
     # -- which rows -----------------------------------------------------------------------------------------------
 
-    def choose(self, ends: Sequence[Piece]) -> dict[str, np.ndarray]:
-        """For each piece, which of its rows go into train/."""
-        labels, keys, ids, real_rows = [], [], [], []
-        edges = [0]
-        for piece in ends:
+    def choose(self, pieces: Sequence[Piece]) -> _Ends:
+        """Decide from a few numbers a row: which set it is of, its key, its label."""
+        keys, labels, sets = [np.empty(0, np.uint64)], [np.empty(0, np.int32)], [np.empty(0, np.int8)]
+        for piece in pieces:
             table = _going(piece, ["_id", "_state", "_parents", "_order", *([self.label] if self.label else [])])
-            parents = np.asarray(pc.list_value_length(table.column("_parents")).fill_null(0))
-            orders = table.column("_order").to_numpy()
-            real_rows.append((parents == 0) & ((orders >> SET_BITS) == SETS.index("source")))
-            names = table.column("_id").to_pylist()
-            ids.append(np.array([place(i) for i in names], np.uint64))
-            keys.append(np.array([self.key(i) for i in names], np.uint64))
-            if self.label:
-                found = table.column(self.label).to_pylist()
-                labels.append(np.array([self.codes.get(v, -1) for v in found], np.int64))
-            edges.append(edges[-1] + len(names))
-        if not ends:
-            return {}
-        all_ids, real = np.concatenate(ids), np.concatenate(real_rows)
-        first = np.zeros(len(all_ids), bool)
-        first[np.unique(all_ids, return_index=True)[1]] = True  # the blend joins by id: no record twice
+            keys.append(self.keys(table))
+            sets.append(_set_of(table))
+            labels.append(self.label_codes(table))
+        edges = np.cumsum([len(k) for k in keys])
+        key, of_set, label = np.concatenate(keys), np.concatenate(sets), np.concatenate(labels)
+        del keys, sets, labels
+        first = ~seen_before(key)  # the blend joins by id: no record twice
+        real = of_set == SETS.index("source")
         candidates = np.flatnonzero(first & ~real)
-        all_labels = np.concatenate(labels) if labels else np.zeros(len(all_ids), np.int64)
         counts = np.array(list(self.dataset.labels.values()) or [self.dataset.counts["source"]], np.int64)
-        picked = choose(self.recipe.blend, counts, all_labels[candidates], np.concatenate(keys)[candidates])
-        taken = np.zeros(len(all_ids), bool)
+        picked = choose(self.recipe.blend, counts, label[candidates], key[candidates])
+        taken = first & real if self.recipe.blend.real != "none" else np.zeros(len(key), bool)
         taken[candidates[picked]] = True
         self.done.kept = len(candidates)
-        taken |= first & real if self.recipe.blend.real != "none" else False
-        return {p.name: taken[a:b] for p, a, b in zip(ends, edges[:-1], edges[1:], strict=True)}
+        self.done.left = self.dataset.counts.get("pool", 0) - int((first & (of_set == SETS.index("pool"))).sum())
+        return _Ends(
+            taken=[taken[a:b] for a, b in pairwise(edges)],
+            real=np.sort(key[first & real & taken]),
+            kept=np.sort(key[candidates]),
+            rows=int(taken.sum()),
+        )
 
-    def key(self, record: str) -> int:
-        return place(f"{self.seed} {record}")
+    def label_codes(self, table: pa.Table) -> np.ndarray:
+        """Each row's label as its place among the source's; -1 without one, and 0 where the data has no labels."""
+        if self.label not in table.column_names:
+            return np.full(len(table), -1 if self.label else 0, np.int32)
+        return np.array([self.codes.get(v, -1) for v in table.column(self.label).to_pylist()], np.int32)
+
+    def keys(self, table: pa.Table | pa.RecordBatch) -> np.ndarray:
+        """The hash of (seed, id) of each row: what puts rows in order, and what tells whether two are the same."""
+        return np.array([place(f"{self.seed} {i}") for i in table.column("_id").to_pylist()], np.uint64)
 
     # -- train/ ---------------------------------------------------------------------------------------------------
 
-    def train(self, ends: Sequence[Piece], chosen: Mapping[str, np.ndarray], folder: Path) -> None:
+    def train(self, pieces: Sequence[Piece], ends: _Ends, folder: Path) -> None:
         folder.mkdir(parents=True)
-        rows = self.dataset.counts["source"] + sum(int(mask.sum()) for mask in chosen.values())
         schema = self.train_schema()
-        replaced: set[str] = set()
-        pool_ended = 0
-        with Sorter(self.folder / "new" / "sorting", schema, rows) as sorter:
-            for piece in ends:
-                table = _going(piece, None)
-                orders = table.column("_order").to_numpy() >> SET_BITS
-                bare = np.asarray(pc.list_value_length(table.column("_parents")).fill_null(0)) == 0
-                pool_ended += int((bare & (orders == SETS.index("pool"))).sum())
-                mask = chosen[piece.name]
-                table, bare, orders = table.filter(pa.array(mask)), bare[mask], orders[mask]
-                source_rows = bare & (orders == SETS.index("source"))
-                replaced.update(i for i, r in zip(table.column("_id").to_pylist(), source_rows, strict=True) if r)
-                self.add(sorter, self.shown(table, schema))
+        with Sorter(self.folder / "new" / "sorting", schema, self.dataset.counts["source"] + ends.rows) as sorter:
+            for piece, taken in zip(pieces, ends.taken, strict=True):
+                if taken.any():
+                    table = _going(piece, None).filter(pa.array(taken))
+                    sorter.add(self.shown(table, schema), self.keys(table))
             if self.recipe.blend.real == "all":
                 for batch in self.source():
-                    keep = [i not in replaced for i in batch.column("_id").to_pylist()] if replaced else None
-                    table = pa.Table.from_batches([batch])
-                    self.add(sorter, self.shown(table.filter(pa.array(keep)) if keep else table, schema))
+                    keys = self.keys(batch)
+                    stay = ~one_of(ends.real, keys)  # a real row that went through the steps is there already
+                    sorter.add(self.shown(pa.Table.from_batches([batch]).filter(pa.array(stay)), schema), keys[stay])
             for number, (table, _) in enumerate(sorter.tables()):
                 path = folder / f"part-{number:05d}.parquet"
                 pq.write_table(table, path, compression="zstd", row_group_size=ROW_GROUP)
                 self.count(table)
-        self.done.left = self.dataset.counts.get("pool", 0) - pool_ended
-
-    def add(self, sorter: Sorter, table: pa.Table) -> None:
-        if len(table):
-            sorter.add(table, np.array([self.key(i) for i in table.column("_id").to_pylist()], np.uint64))
 
     def source(self) -> Iterator[pa.RecordBatch]:
         with pa.OSFile(str(self.dataset.path("source")), "rb") as raw:
@@ -157,8 +148,9 @@ class Writer:
         self.done.made_written += int(synthetic.sum())
         self.done.real_written += int((~synthetic).sum())
         if self.label:
-            values = [str(v) for v in table.column(self.dataset.columns[self.label]).to_pylist()]
-            for (label, made), n in Counter(zip(values, synthetic.tolist(), strict=True)).items():
+            column = self.dataset.columns[self.label]
+            for row in table.group_by([column, "_synthetic"]).aggregate([([], "count_all")]).to_pylist():
+                label, made, n = str(row[column]), row["_synthetic"], row["count_all"]
                 real_n, made_n = self.done.balance.get(label, (0, 0))
                 self.done.balance[label] = (real_n + n * (not made), made_n + n * made)
 
@@ -199,7 +191,7 @@ class Writer:
             found = [_column(table, s, pa.float64(), n) for s in self.scores]
             return pa.StructArray.from_arrays(found, fields=list(out.type))
         if out.name == "_steps":
-            return _steps(table.column("_steps").to_pylist() if "_steps" in have else ["[]"] * n)
+            return _column(table, "_steps", STEPS, n) if "_steps" in have else pa.array([[]] * n, STEPS)
         if out.name == "_synthetic":
             return _column(table, "_made", pa.bool_(), n) if "_made" in have else pa.array([False] * n)
         if out.name == "_parents":
@@ -220,45 +212,36 @@ class Writer:
 
     # -- refused/ and failed/ ---------------------------------------------------------------------------------------
 
-    def others(self, passed: Sequence[Piece], new: Path) -> None:
+    def others(self, outcome: Outcome, kept: np.ndarray, new: Path) -> None:
         """What was refused, as Parquet; what broke, as lines of JSON."""
         schema = pa.schema([f for f in self.train_schema() if f.name not in ("_synthetic", "_weight")])
         for name in ("_step", "_reason", "_detail"):
             schema = schema.append(pa.field(name, pa.string()))
+        keys = [np.empty(0, np.uint64), *(self.keys(table) for table in _refused(outcome, ["_id"]))]
+        edges = np.cumsum([len(k) for k in keys])
+        # Rounds and branches meet a record more than once: kept by one of them it is kept, else refused once.
+        fresh = ~seen_before(np.concatenate(keys)) & ~one_of(kept, np.concatenate(keys))
+        reasons: Counter[str] = Counter()
         held: list[pa.Table] = []
         files = 0
-
-        def flush() -> None:
-            nonlocal held, files
-            table = pa.concat_tables(held)
-            (new / "refused").mkdir(exist_ok=True)
-            pq.write_table(
-                table, new / "refused" / f"part-{files:05d}.parquet", compression="zstd", row_group_size=ROW_GROUP
-            )
-            held, files = [], files + 1
-
-        reasons: Counter[str] = Counter()
+        for (low, high), table in zip(pairwise(edges), _refused(outcome, None), strict=True):
+            refused = table.filter(pa.array(fresh[low:high]))
+            reasons.update(refused.column("_reason").to_pylist())
+            held.append(self.shown(refused, schema))
+            if sum(map(len, held)) >= ROWS_A_FILE:
+                _write_refused(held, new, files)
+                held, files = [], files + 1
+        if sum(map(len, held)):
+            _write_refused(held, new, files)
         failures: Counter[str] = Counter()
-        for piece in passed:
-            state = piece.read(["_state", "_reason", "_step"])
-            codes = state.column("_state").to_numpy()
-            if not (codes == REFUSED).any() and not (codes == FAILED).any():
-                continue
-            table = piece.read()
-            refused = table.filter(pa.array(codes == REFUSED))
-            if len(refused):
-                reasons.update(refused.column("_reason").to_pylist())
-                held.append(self.shown(refused, schema))
-                if sum(map(len, held)) >= 65_536:
-                    flush()
-            failed = table.filter(pa.array(codes == FAILED))
-            if len(failed):
-                failures.update(failed.column("_reason").to_pylist())
-                self.failed(failed, new)
-        if held:
-            flush()
-        self.done.refused = sum(reasons.values())
-        self.done.failed = sum(failures.values())
+        for piece in outcome.passed:
+            states = piece.read(["_state"]).column("_state").to_numpy()
+            if (states == FAILED).any():
+                table = piece.read().filter(pa.array(states == FAILED))
+                failures.update(table.column("_reason").to_pylist())
+                self.failed(table, new)
+        self.done.refused = reasons.total()
+        self.done.failed = failures.total()
         self.done.made = self.done.kept + self.done.refused
         self.done.reasons = dict(reasons.most_common())
         self.done.failures = dict(failures.most_common())
@@ -272,17 +255,54 @@ class Writer:
                 file.write(json.dumps(said, ensure_ascii=False, default=str) + "\n")
 
 
+@dataclass
+class _Ends:
+    """What the first pass found: which rows of each piece go into train/, the keys of the real ones among them, and
+    those of all made rows that were kept, taken or not."""
+
+    taken: list[np.ndarray]
+    real: np.ndarray
+    kept: np.ndarray
+    rows: int
+
+
 def _going(piece: Piece, columns: Sequence[str] | None) -> pa.Table:
     """The rows of a piece that reached its end; a piece of an input set that no step touched goes whole."""
     table = piece.read(columns)
-    if "_state" not in table.column_names:
-        n = len(table)
-        for name in HEAD.names:
-            if name not in table.column_names and name != "_state":
-                empty: Any = {"_parents": [], "_made": False, "_steps": "[]"}.get(name)
-                table = table.append_column(name, pa.array([empty] * n, HEAD.field(name).type))
-        return table
-    return table.filter(pc.equal(table.column("_state"), GOES_ON))
+    if "_state" in table.column_names:
+        return table.filter(pc.equal(table.column("_state"), GOES_ON))
+    n = len(table)
+    table = table.append_column("_parents", pa.array([[]] * n, HEAD.field("_parents").type))
+    return table.append_column("_made", pa.array(_set_of(table) == SETS.index("given")))
+
+
+def _set_of(table: pa.Table) -> np.ndarray:
+    """The set that a row is of, as an index into SETS; GIVEN for a child, which is of none."""
+    bare = pc.list_value_length(table.column("_parents")).fill_null(0).to_numpy() == 0
+    found: np.ndarray = np.where(bare, table.column("_order").to_numpy() >> SET_BITS, SETS.index("given"))
+    return found.astype(np.int8)
+
+
+def _refused(outcome: Outcome, columns: Sequence[str] | None) -> Iterator[pa.Table]:
+    """What steps refused, and the made rows of rounds that others took the place of."""
+    names = None if columns is None else ["_state", "_parents", "_order", *columns]
+    for piece in outcome.passed:
+        table = piece.read(names)
+        yield table.filter(pc.equal(table.column("_state"), REFUSED))
+    for piece in outcome.replaced:
+        table = _going(piece, names)
+        table = table.filter(pa.array(~real_rows(table)))
+        for name, word in (("_step", "repeat"), ("_reason", "other_round")):
+            if name in table.column_names:
+                table = table.set_column(table.column_names.index(name), name, pa.array([word] * len(table)))
+        yield table
+
+
+def _write_refused(held: list[pa.Table], new: Path, number: int) -> None:
+    folder = new / "refused"
+    folder.mkdir(exist_ok=True)
+    table = pa.concat_tables(held)
+    pq.write_table(table, folder / f"part-{number:05d}.parquet", compression="zstd", row_group_size=ROW_GROUP)
 
 
 def _column(table: pa.Table, name: str, kind: pa.DataType, n: int) -> Any:
@@ -293,15 +313,6 @@ def _column(table: pa.Table, name: str, kind: pa.DataType, n: int) -> Any:
         column = column.cast(kind)
     joined = column.combine_chunks()
     return joined if isinstance(joined, pa.Array) else pa.array(joined.to_pylist(), kind)
-
-
-def _steps(texts: Sequence[str]) -> pa.Array:
-    """The history of each row: step, round, and what was drawn as JSON."""
-    found: list[list[dict[str, Any]]] = []
-    for text in texts:
-        entries = json.loads(text) if text != "[]" else []
-        found.append([{**e, "drawn": json.dumps(e["drawn"], ensure_ascii=False, sort_keys=True)} for e in entries])
-    return pa.array(found, STEPS)
 
 
 def _plain(value: str | None) -> str | None:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from leaven.errors import DataError, suggest
+from leaven.errors import DataError, brief, listed, nearest
 from leaven.fields import TYPES, VALUE
 
 if TYPE_CHECKING:
-    from leaven.io.tables import Table
+    from leaven.io.table import Table
 
 TEXT_NAMES = ("text", "sentence", "utterance", "question", "content", "review", "comment", "message", "query", "body")
 LABEL_NAMES = ("label", "labels", "category", "class", "intent", "target", "topic", "tag", "sentiment", "y")
@@ -32,8 +32,11 @@ class Mapped:
     guessed: Mapping[str, str] = field(default_factory=dict)
 
 
-def map_columns(table: Table, fields: Mapping[str, str], named: Mapping[str, str]) -> Mapped:
-    """Find the column of each field.  ``fields`` are the recipe's (name -> type), ``named`` the user's choices."""
+def map_columns(table: Table, fields: Mapping[str, str], named: Mapping[str, str], *, guess: bool = True) -> Mapped:
+    """Find the column of each field.  ``fields`` are the recipe's (name -> type), ``named`` the user's choices.
+
+    Without ``guess`` only a column that bears a field's name is taken for it.
+    """
     wanted = {name: kind for name, kind in fields.items() if kind in TYPES}
     types = {**wanted, **{name: name if name in TYPES else VALUE for name in named if name not in wanted}}
     columns: dict[str, str] = {}
@@ -41,7 +44,14 @@ def map_columns(table: Table, fields: Mapping[str, str], named: Mapping[str, str
     for name, column in named.items():
         if column not in table.columns:
             raise DataError(
-                f"{table.name} has no column `{column}`; it has {', '.join(table.columns)}.", _way(name, column, table)
+                f"{table.name} has no column `{brief(column)}`; it has {listed(table.columns)}.",
+                _way(name, column, table),
+            )
+        if column in columns.values():
+            other = next(n for n, c in columns.items() if c == column)
+            raise DataError(
+                f"the {other} and the {name} are both the column `{brief(column)}`.",
+                "name a column of its own for each.",
             )
         columns[name] = column
     free = [c for c in table.columns if c not in columns.values() and c not in OURS and c.lower() != "split"]
@@ -50,7 +60,7 @@ def map_columns(table: Table, fields: Mapping[str, str], named: Mapping[str, str
         free.remove(name)
         guessed[name] = "guessed: called so"
     missing = [n for n in types if n not in columns]
-    if missing:
+    if missing and guess:
         rows = _sample(table)
         for name in sorted(missing, key=lambda n: types[n] != "label"):  # a label is easier to tell than a text
             column, why = _guess(types[name], free, rows, len(free))
@@ -62,13 +72,12 @@ def map_columns(table: Table, fields: Mapping[str, str], named: Mapping[str, str
 
 
 def _way(name: str, column: str, table: Table) -> str:
-    rows = _sample(table)
-    kind = {"text": "text", "label": "label"}.get(name)
-    likely, _ = _guess(kind, [c for c in table.columns if c not in OURS], rows, 0) if kind else ("", "")
-    option = f"--{name}" if kind else f"--field {name}="
-    if likely:
-        return f"{option} {likely}" if kind else f"{option}{likely}"
-    return f"{suggest(column, table.columns)}."
+    """The option with the column that was likely meant: of a name like it, else of its kind."""
+    option = f"--{name} " if name in ("text", "label") else f"--field {name}="
+    likely = nearest(column, table.columns) or ""
+    if not likely and name in ("text", "label"):
+        likely, _ = _guess(name, [c for c in table.columns if c not in OURS], _sample(table), 0)
+    return f"{option}{likely or 'COLUMN'}"
 
 
 def _sample(table: Table) -> dict[str, list[Any]]:
@@ -84,7 +93,7 @@ def _guess(kind: str, free: Sequence[str], rows: Mapping[str, list[Any]], _: int
     texts = {c: [str(v) for v in rows.get(c, []) if v not in (None, "")] for c in free}
     texts = {c: v for c, v in texts.items() if v}
     if kind == "label":
-        named = [c for c in texts if c.lower() in LABEL_NAMES]
+        named = [c for c in texts if c.strip().lower() in LABEL_NAMES]
         few = [c for c, v in texts.items() if 2 <= len(set(v)) <= max(2, 0.5 * len(v)) and _mean_length(v) <= 60]
         for column in named + few:
             values = len(set(texts[column]))
@@ -93,7 +102,7 @@ def _guess(kind: str, free: Sequence[str], rows: Mapping[str, list[Any]], _: int
             return column, f"guessed: {values} values, {each} {rows_each} each"
         return "", ""
     if kind in ("text", "question", "context", "caption", "answer"):
-        named = [c for c in texts if c.lower() in TEXT_NAMES]
+        named = [c for c in texts if c.strip().lower() in TEXT_NAMES]
         long = sorted((c for c in texts if isinstance(rows[c][0], str)), key=lambda c: -_mean_length(texts[c]))
         for column in named + long:
             distinct = len(set(texts[column])) / len(texts[column])

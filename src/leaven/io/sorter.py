@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS_AT_ONCE = 65_536
+MOST_BITS = 7
+"""At most 128 files are open at a time; macOS allows 256 by default."""
 KEY = "_key"
 
 
@@ -25,33 +27,48 @@ class Sorter:
         import pyarrow as pa
 
         self.folder = folder
-        self.bits = max(0, (max(rows, 1) - 1).bit_length() - (ROWS_AT_ONCE - 1).bit_length())
+        bits = (max(rows, 1) - 1).bit_length() - (ROWS_AT_ONCE - 1).bit_length()
+        self.bits = min(max(0, bits), MOST_BITS)
         self.schema = schema.append(pa.field(KEY, pa.uint64()))
         folder.mkdir(parents=True, exist_ok=True)
         self.paths = [folder / f"sort-{i:05d}" for i in range(2**self.bits)]
         self.sinks = [pa.OSFile(str(path), "wb") for path in self.paths]
         self.writers = [pa.ipc.new_stream(sink, self.schema) for sink in self.sinks]
+        self.held: list[pa.Table] = []
 
     def add(self, rows: pa.Table | pa.RecordBatch, keys: np.ndarray) -> None:
+        import pyarrow as pa
+
+        table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
+        self.held.append(table.append_column(KEY, pa.array(keys, pa.uint64())))
+        if sum(map(len, self.held)) >= ROWS_AT_ONCE:
+            self._deal()
+
+    def _deal(self) -> None:
+        """Write what is held to its files: much at once, for a small batch costs as much as a large one."""
         import numpy as np
         import pyarrow as pa
 
-        keyed = rows.append_column(KEY, pa.array(keys, pa.uint64()))
-        if not self.bits:
-            self.writers[0].write(keyed)
+        if not self.held:
             return
+        keyed, self.held = pa.concat_tables(self.held).combine_chunks(), []
+        if not self.bits:
+            self.writers[0].write_table(keyed)
+            return
+        keys = keyed.column(KEY).to_numpy()
         where = (keys >> np.uint64(64 - self.bits)).astype(np.int64)
         order = np.argsort(where, kind="stable")
         keyed = keyed.take(pa.array(order))
         edges = np.searchsorted(where[order], np.arange(2**self.bits + 1))
         for i in np.flatnonzero(np.diff(edges)):
-            self.writers[i].write(keyed.slice(edges[i], edges[i + 1] - edges[i]))
+            self.writers[i].write_table(keyed.slice(edges[i], edges[i + 1] - edges[i]))
 
     def tables(self) -> Iterator[tuple[pa.Table, np.ndarray]]:
         """Each stretch of rows and its keys, ascending; rows of equal key stay in the order they came."""
         import numpy as np
         import pyarrow as pa
 
+        self._deal()
         self._close()
         for path in self.paths:
             with pa.OSFile(str(path), "rb") as source:

@@ -211,7 +211,9 @@ def _instead(path: Path) -> str:
     if (path / "run.json").is_file() and (path / "train").is_dir():
         return f"it is a run; its rows are in {path / 'train'}."
     tables = sorted(
-        p.name for p in path.iterdir() if p.is_file() and p.name.lower().removesuffix(".gz").endswith(KINDS[:6])
+        p.name
+        for p in path.iterdir()
+        if p.is_file() and p.name.lower().removesuffix(".gz").endswith(tuple(f".{kind}" for kind in KINDS))
     )
     if tables:
         return f"give the file: {path / tables[0]}"

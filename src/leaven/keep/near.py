@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from leaven.records import digest, folded
+from leaven.records import folded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +23,36 @@ def exact_keys(texts: Sequence[str]) -> np.ndarray:
     """A 64-bit hash of each text with case and blanks folded."""
     import numpy as np
 
-    return np.frombuffer(b"".join(digest(folded(text), size=8) for text in texts), np.uint64)
+    keys = [
+        blake2b(folded(text).encode("utf-8", "surrogatepass"), digest_size=8, person=b"exact").digest()
+        for text in texts
+    ]
+    return np.frombuffer(b"".join(keys), np.uint64)
+
+
+def seen_before(keys: np.ndarray) -> np.ndarray:
+    """True where an equal key stands in an earlier row."""
+    import numpy as np
+
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    found = np.zeros(len(keys), bool)
+    found[order[1:][ordered[1:] == ordered[:-1]]] = True
+    return found
+
+
+def one_of(known: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """True where a key is one of ``known``, which is sorted; a block at a time, so that it takes no memory to speak
+    of (np.isin takes ten times that of the keys)."""
+    import numpy as np
+
+    found = np.zeros(len(keys), bool)
+    if len(known):
+        for begin in range(0, len(keys), BLOCK):
+            block = keys[begin : begin + BLOCK]
+            at = np.minimum(np.searchsorted(known, block), len(known) - 1)
+            found[begin : begin + BLOCK] = known[at] == block
+    return found
 
 
 def pieces(text: str) -> frozenset[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from leaven.keep.near import NEAR_TEST, exact_keys, first_of_near
+from leaven.keep.near import NEAR_TEST, exact_keys, first_of_near, one_of, seen_before
 from leaven.operators import Keep, State
 from leaven.records import Record, place
 
@@ -58,10 +58,12 @@ class Unique(Keep):
 
         state: dict[str, Any] = {}
         for name, table in rows.items():
-            for key, array in self.form(table.texts(self.fields()), ctx).items():
-                state[f"{name}_{key}"] = array
+            forms = [self.form(block.texts(self.fields()), ctx) for block in table.blocks()]
+            for key in forms[0] if forms else ():
+                state[f"{name}_{key}"] = np.concatenate([form[key] for form in forms])
             if name == "source":
-                state["source_place"] = np.array([place(i) for i in table.ids], np.uint64)
+                state["source_place"] = np.array([place(i) for block in table.blocks() for i in block.ids], np.uint64)
+                state["source_place"].sort()
         return state
 
     def columns(self, records: Sequence[Record], ctx: Context) -> dict[str, np.ndarray]:
@@ -69,7 +71,10 @@ class Unique(Keep):
 
         fields = self.fields()
         found = self.form(["\n".join(str(r.get(f) or "") for f in fields) for r in records], ctx)
-        return {**found, "place": np.array([place(r.id) for r in records], np.uint64)}
+        if "source" in self.against:
+            places = np.array([0 if r.parents else place(r.id) for r in records], np.uint64)
+            found["own"] = one_of(ctx.state["source_place"], places)
+        return found
 
     def form(self, texts: Sequence[str], ctx: Context) -> dict[str, np.ndarray]:
         import numpy as np
@@ -88,15 +93,12 @@ class Unique(Keep):
         sets = [name for name in sorted(self.fits_on()) if f"{name}_exact" in ctx.state]
         others = {name: np.ones(len(codes), bool) for name in sets}
         if "source" in others:
-            others["source"] = ~np.isin(columns["place"], ctx.state["source_place"])
+            others["source"] = ~columns["own"]
         for name, mine in others.items():  # the test set speaks last, so that its reason wins
-            same = mine & np.isin(columns["exact"], ctx.state[f"{name}_exact"])
+            same = mine & one_of(np.sort(ctx.state[f"{name}_exact"]), columns["exact"])
             codes[same] = NEAR_TEST if name == "test" else 1
         if "stream" in self.against:
-            _, first = np.unique(columns["exact"], return_index=True)
-            later = np.ones(len(codes), bool)
-            later[first] = False
-            codes[later & (codes == 0)] = 1
+            codes[seen_before(columns["exact"]) & (codes == 0)] = 1
         if self.by != "exact":
             rows = np.flatnonzero(codes == 0)
             compared = {name: (ctx.state[f"{name}_near"], mine[rows]) for name, mine in others.items()}

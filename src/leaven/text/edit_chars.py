@@ -48,6 +48,7 @@ class EditChars(Make):
 
     A slip exchanges a letter with the next, drops it, doubles it, or hits a key beside it (QWERTY).  Words of fewer
     than four letters stay, and so does the first letter of every word: readers, and embedders, lean on it.
+
     Helps where users type with errors and the training rows have none.
     A text without a word of four letters is refused as `no_words`.
 

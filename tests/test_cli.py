@@ -1,0 +1,172 @@
+"""What people type and see: the answer on stdout, the rest on stderr, exit codes."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from leaven import recipe
+from leaven.cli import run
+
+DEMO = Path(str(resources.files("leaven") / "demo"))
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a small dataset; commands run in it."""
+    monkeypatch.chdir(tmp_path)
+    lines = (DEMO / "desk.csv").read_text("utf-8").splitlines()
+    (tmp_path / "desk.csv").write_text("\n".join(lines[:61]) + "\n", "utf-8")
+    (tmp_path / "more.csv").write_text("question\n" + "\n".join(f"{x}?" for x in range(100, 160)) + "\n", "utf-8")
+    (tmp_path / "desk_test.csv").write_text((DEMO / "desk_test.csv").read_text("utf-8"), "utf-8")
+    return tmp_path
+
+
+def fixed(text: str) -> str:
+    """With the clock stopped."""
+    return re.sub(r"\b\d+:\d\d\b", "0:00", text)
+
+
+def test_augment_in_a_log(desk: Path, capsys: Captured):
+    assert run(["augment", "desk.csv", "-o", "out", "--test", "desk_test.csv", "--workers", "2"]) == 0
+    out, err = capsys.readouterr()
+    assert fixed(err) == (
+        "0:00 read desk.csv: 60 rows; text=question (guessed), label=topic (guessed)\n"
+        "0:00 recipe classic-text (5 rows a label, no pool, no chat model); seed 0; 2 workers; out is new\n"
+    )
+    lines = fixed(out).splitlines()
+    assert re.fullmatch(
+        r"Done in 0:00\. out/train holds \d+ rows: 60 real, \d+ made \(\d\d %\)\. Spent 0 calls, 0 tokens, 0 USD\.",
+        lines[0],
+    )
+    assert re.fullmatch(r"Made 300, kept \d+, refused \d+, failed 0\.", lines[1])
+    assert lines[2].startswith("Refused   duplicate ")
+    assert re.match(r"Balance   \d+ to \d+ rows for each of 12 labels", lines[3])
+    assert lines[4] == 'Look:  out/refused      Load: datasets.load_dataset("out/train")'
+    assert lines[5].startswith("Next:  leaven measure out ")
+    assert len(lines) == 6
+    assert "\x1b" not in out + err
+    assert max(map(len, (out + err).splitlines())) <= 100
+
+
+def test_json_is_one_object_that_adds_up(desk: Path, capsys: Captured):
+    assert run(["augment", "desk.csv", "-o", "out", "--json", "-q"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert err == ""
+    keys = "run read left made kept refused failed waiting written calls tokens_in tokens_out usd seconds"
+    assert list(found) == keys.split()
+    assert found["kept"] + found["refused"] == found["made"]
+    assert found["read"] == 60
+    assert found["written"] == pq.read_table("out/train").num_rows
+
+
+def test_the_default_recipe_says_why(desk: Path, capsys: Captured):
+    assert run(["augment", "desk.csv", "-o", "out", "--unlabelled", "more.csv"]) == 0
+    assert "recipe self-train (5 rows a label, 60 rows without a label)" in capsys.readouterr().err
+
+
+def test_going_on_says_so_and_changes_no_byte(desk: Path, capsys: Captured):
+    command = ["augment", "desk.csv", "-o", "out", "-r", "recombine"]
+    assert run(command) == 0
+    first = (desk / "out/train/part-00000.parquet").read_bytes()
+    assert run(command) == 0
+    assert "out goes on" in capsys.readouterr().err
+    assert (desk / "out/train/part-00000.parquet").read_bytes() == first
+
+
+def test_another_blend_of_the_same_run(desk: Path, capsys: Captured):
+    command = ["augment", "desk.csv", "-o", "out", "-q"]
+    assert run(command) == 0
+    assert run([*command, "--set", "blend.ratio=1"]) == 0
+    out = capsys.readouterr().out
+    assert "60 real, 60 made (50 %)" in out
+    assert re.search(r"Blend     took 60 of the \d+ kept \(ratio 1\.0\)", out)
+
+
+def test_recipes_prints_files_that_run(desk: Path, capsys: Captured):
+    for name in recipe.names():
+        assert run(["recipes", name]) == 0
+        text = capsys.readouterr().out
+        assert text == recipe.source(name)
+        (desk / "mine.yaml").write_text(text, "utf-8")
+        more = ["--unlabelled", "more.csv"] if recipe.read(name).pool else []
+        assert run(["augment", "desk.csv", "-o", f"out-{name}", "-r", "mine.yaml", "-q", *more]) == 0
+        capsys.readouterr()
+    assert run(["recipes"]) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in recipe.names())
+    assert max(map(len, listed.splitlines())) <= 100
+
+
+def test_measure_shows_baselines_intervals_and_a_verdict(desk: Path, capsys: Captured):
+    assert run(["augment", "desk.csv", "-o", "out", "--test", "desk_test.csv", "-q"]) == 0
+    capsys.readouterr()
+    assert run(["measure", "out", "--seeds", "2", "-q", "--ratios", "0,0.5,1"]) == 0
+    out = capsys.readouterr().out
+    for arm in ("real only", "real repeated", "classic-text", "made only", "real + made"):
+        assert arm in out
+    assert re.search(r"^Verdict  (USE|NO GAIN|HARMFUL|UNCLEAR)", out, re.M)
+    assert re.search(r"\+\d\.\d  \[[+-]\d+\.\d, [+-]\d+\.\d\]", out)
+    assert max(map(len, out.splitlines())) <= 120
+    said = json.loads((desk / "out/measure.json").read_text("utf-8"))
+    assert said["test"]["rows"] == 300
+
+
+def test_demo_ends_in_a_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured):
+    monkeypatch.chdir(tmp_path)
+    assert run(["demo", "-q"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r'^  real      ".+" +label: \w+$', out, re.M)
+    assert re.search(r'^  kept      ".+" +label prob 0\.\d\d$', out, re.M)
+    assert re.search(r'^  refused   ".+" +label_changed: \w+$', out, re.M)
+    assert re.search(r"^Made 720, kept \d+, refused \d+, failed 0, cost 0 USD\.$", out, re.M)
+    assert re.search(r"^Verdict  ", out, re.M)
+    assert out.splitlines()[-1].startswith("These rows were written by the authors")
+
+
+def test_version_and_exit_codes(capsys: Captured):
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("leaven 0.")
+    assert run(["augment", "x.csv", "--tset", "1", "-o", "out"]) == 1
+    error = capsys.readouterr().err
+    assert error.splitlines()[1] == "  Fix: the nearest is --set."
+
+
+def test_a_bug_keeps_its_traceback_and_exits_70(capsys: Captured, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("leaven.recipe.names", lambda: 1 / 0)
+    assert run(["recipes"]) == 70
+    error = capsys.readouterr().err
+    assert "ZeroDivisionError" in error
+    assert error.splitlines()[-1].startswith("This is a bug in leaven")
+
+
+def test_ctrl_c_exits_130_and_the_same_command_goes_on(desk: Path):
+    import signal
+    import time
+
+    source = "text,label\n" + "\n".join(f"word{i} goes here number {i % 97},l{i % 7}" for i in range(60_000)) + "\n"
+    (desk / "big.csv").write_text(source, "utf-8")
+    command = [sys.executable, "-m", "leaven.cli", "augment", "big.csv", "-o", "out", "--workers", "1"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while not list((desk / "out/parts").glob("*.arrow")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error.splitlines()[-1] == "Stopped by you. What is done is stored; the same command goes on."
+    assert "Traceback" not in error
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "out goes on" in done.stderr

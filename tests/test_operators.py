@@ -1,0 +1,289 @@
+"""What holds for every operator, found by looking: one that is added is swept without a line here but its case."""
+
+from __future__ import annotations
+
+import csv
+import doctest
+import importlib
+import json
+import pickle
+import random
+import re
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from leaven import cli, operators
+from leaven.io import dataset
+from leaven.operators import Keep, Make, Note, Operator
+
+NAMES = operators.names()
+CHILDREN = {"edit_words": {"n": 3}}
+CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
+    "blanks": ([], {"ratio": 0.5}),
+    "edit_chars": ([], {"n": 2, "p": 0.3}),
+    "edit_words": ([], {"n": 3, "p": 0.2}),
+    "fill": (["blanks"], {"n": 2}),
+    "keep": ([CHILDREN], {"that": "text|length > 50"}),
+    "match": ([CHILDREN], {"on": "text", "to": "{{ parent.text }}"}),
+    "near_test": ([{"edit_words": {"n": 1, "ops": ["punctuation"]}}], {"at": 0.5}),
+    "neighbours": ([CHILDREN], {"k": 2}),
+    "note": ([CHILDREN], {"fields": {"size": "text|length", "luck": "uniform(0, 1)"}}),
+    "prediction": ([CHILDREN], {"folds": 3, "temperature": 2.0}),
+    "sample": ([CHILDREN], {"n": 2, "per": "label"}),
+    "top": ([CHILDREN, {"note": {"luck": "uniform(0, 1)"}}], {"n": 1, "by": "luck", "per": "root"}),
+    "unique": ([CHILDREN], {"by": "ngram", "at": 0.8, "against": ["stream", "source", "test"]}),
+}
+"""For each operator the steps before it, and its parameters.  With test rows at hand."""
+CLASSES = {"keep": "KeepIf", "note": "NoteFields"}  # the plain names are those of the base classes
+ALL = [
+    {"note": {"luck": "uniform(0, 1)"}}, "blanks", {"fill": {"n": 3}}, "prediction", "neighbours",
+    {"match": {"on": "text", "to": "{{ root.text }}"}}, {"keep": "confidence > 0.05"},
+    {"unique": {"by": "vector", "at": 0.97}}, {"top": {"n": 2, "per": "root"}}, {"sample": {"share": 0.8}}, "edit_chars",
+]  # fmt: skip
+
+
+def case(name: str) -> tuple[list[Any], Operator]:
+    if name not in CASES:
+        pytest.fail(
+            f"the sweep has no case for `{name}`: add to CASES in {Path(__file__).name} the steps before it (often"
+            " none) and the parameters to try it with.",
+            pytrace=False,
+        )
+    before, parameters = CASES[name]
+    return before, operators.find(name)(**parameters)
+
+
+def step(name: str) -> dict[str, Any]:
+    parameters = CASES[name][1]
+    return {name: parameters["fields"] if name == "note" else parameters}
+
+
+def desk(file: str, rows: int) -> list[dict[str, str]]:
+    with (resources.files("leaven") / "demo" / file).open(encoding="utf-8") as lines:
+        found = [{"text": r["question"], "label": r["topic"]} for r in csv.DictReader(lines)]
+    return [{**row, "shelf": f"s{i}"} for i, row in enumerate(found[:rows])]
+
+
+SOURCE = desk("desk.csv", 36)
+TEST = [*desk("desk_test.csv", 6), {"text": SOURCE[0]["text"] + " thanks", "label": SOURCE[0]["label"], "shelf": "t"}]
+
+
+def table(path: Path, rows: list[dict[str, str]]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def run(
+    folder: Path, steps: list[Any], rows: list[dict[str, str]] = SOURCE, workers: int = 1
+) -> dict[str, list[dict[str, Any]]]:
+    """The rows of train and refused of a run in an own folder, in the order of the files."""
+    folder.mkdir()
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(json.dumps({"fields": ["text", "label"], "steps": steps}))
+    given = [table(folder / "rows.jsonl", rows), "--test", table(folder / "test.jsonl", TEST)]
+    code = cli.run(["augment", *given, "-o", str(folder / "out"), "-r", str(recipe), "--workers", str(workers), "-q"])
+    assert code == 0
+    return {name: read(folder / "out" / name) for name in ("train", "refused")}
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    return [row for file in sorted(folder.glob("*.parquet")) for row in pq.read_table(file).to_pylist()]
+
+
+def sources(folder: Path) -> dict[str, dict[str, Any]]:
+    found = pa.ipc.open_file(folder / "out" / "input" / "source.arrow").read_all().to_pylist()
+    return {row["_id"]: row for row in found}
+
+
+def test_helpers_and_private_files_are_no_operators():
+    assert "near_test" in NAMES
+    assert not {"near", "thesaurus"} & set(NAMES)
+    with pytest.raises(operators.RecipeError, match="there is no operator `near`"):
+        operators.find("near")
+
+
+def test_no_case_without_an_operator():
+    assert set(CASES) <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_class(name: str):
+    cls = operators.find(name)
+    assert cls.name == name
+    assert cls.__module__.rsplit(".", 1)[1] == name
+    assert cls.__name__ == CLASSES.get(name, "".join(word.title() for word in name.split("_")))
+    assert [kind for kind in (Note, Make, Keep) if issubclass(cls, kind)] == [
+        {"note": Note, "make": Make, "keep": Keep}[cls.kind]
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_docstring(name: str):
+    cls = operators.find(name)
+    said = cls.__doc__ or ""
+    assert re.match(r"[A-Z][^\n]+[.:;]?\n", said), "the first line says what it does"
+    assert re.search(r"^[^\n]+\.\n\n", said), "the first sentence is one line, and stands alone"
+    assert re.search(r"\bNeeds\b", said), "it says what it needs"
+    if issubclass(cls, Note):
+        assert re.search(r"\bWrites\b", said), "it says what it writes"
+    if issubclass(cls, Make):
+        assert re.search(r"\bMakes\b", said), "it says what it makes"
+    assert re.search(rf">>> .*\b{cls.__name__}\([^\n]*\)\(", said), "an example runs it on a record"
+    undescribed = [key for key, field in cls.model_fields.items() if not field.description]
+    assert not undescribed, "each parameter has a line of its own below it"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_examples_run(name: str):
+    module = importlib.import_module(operators.find(name).__module__)
+    found = doctest.testmod(module)
+    assert found.attempted > 0
+    assert found.failed == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_travels_as_plain_data_and_between_processes(name: str):
+    _, op = case(name)
+    again = type(op)(**json.loads(json.dumps(op.spec())))
+    assert again == op
+    assert again.spec() == op.spec()
+    assert set(type(op).model_json_schema()["properties"]) == set(type(op).model_fields)
+    carried = pickle.loads(pickle.dumps(op))  # noqa: S301
+    assert type(carried) is type(op)
+    assert carried == op
+    with pytest.raises(ValueError, match="no_such_parameter"):
+        type(op)(**{**op.spec(), "no_such_parameter": 1})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_on_one_record_in_python(name: str):
+    _, op = case(name)
+    record = {**SOURCE[3], "blanks": "may we ____ the room", "luck": 0.5}
+    before = dict(record)
+    rows = op(record, seed=3, source=SOURCE, test=TEST)
+    assert record == before
+    assert rows == op(record, seed=3, source=list(reversed(SOURCE)), test=TEST)
+    assert rows
+    new = {"text"} if isinstance(op, Make) else set(op.writes()) if isinstance(op, Note) else set()
+    for row in rows:
+        assert re.fullmatch(r"\w+", row.get("_reason", "x"))
+        assert {key: row[key] for key in before if key not in new} == {k: v for k, v in before.items() if k not in new}
+        assert new <= set(row) <= {*before, *new, "_reason"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_in_a_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Children carry their parents, what a step does not touch stays, and neither the order of the file nor the number
+    of parts changes a row."""
+    before, op = case(name)
+    steps = [*before, step(name)]
+    found = run(tmp_path / "plain", steps)
+    source = sources(tmp_path / "plain")
+    made = [row for row in found["train"] if row["_synthetic"]]
+    for row in made + found["refused"]:
+        assert len(row["_parents"]) == 1
+        parent = source[row["_parents"][0]]
+        assert row["shelf"] == parent["shelf"]
+        assert row["label"] == parent["label"]
+        assert row["_steps"][-1]["step"]
+    for row in found["train"]:
+        if not row["_synthetic"]:
+            assert {"text": row["text"], "label": row["label"]} == {k: source[row["_id"]][k] for k in ("text", "label")}
+    assert len({row["_id"] for row in found["train"] + found["refused"]}) == len(found["train"] + found["refused"])
+    for row in found["refused"]:
+        assert re.fullmatch(r"\w+", row["_reason"])
+        assert row["_step"]
+    if isinstance(op, Make):
+        assert any(row["_steps"][-1]["step"] == name for row in made)
+    if isinstance(op, Keep):
+        assert any(row["_step"] == name for row in found["refused"]), "the case shows nothing that it refuses"
+        assert made, "the case shows nothing that it keeps"
+    shuffled = random.Random(5).sample(SOURCE, len(SOURCE))
+    assert by_id(run(tmp_path / "shuffled", steps, shuffled)) == by_id(found)
+    monkeypatch.setattr(dataset, "ROWS_PER_PART", 3)
+    parts = run(tmp_path / "parts", steps)
+    assert by_id(parts) == by_id(found)
+    assert parts["train"] == found["train"], "not in the same order"
+
+
+def by_id(found: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    return {name: sorted(rows, key=lambda row: row["_id"]) for name, rows in found.items()}
+
+
+def test_two_workers_write_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(dataset, "ROWS_PER_PART", 9)
+    one, two = (run(tmp_path / str(n), ALL, workers=n) for n in (1, 2))
+    assert one == two
+    assert any(row["_synthetic"] for row in one["train"])
+    files = [sorted((tmp_path / n / "out" / "train").iterdir()) for n in ("1", "2")]
+    assert [file.read_bytes() for file in files[0]] == [file.read_bytes() for file in files[1]]
+
+
+def test_one_record_becomes_what_it_becomes_in_a_run(tmp_path: Path):
+    rows = [{"text": row["text"], "label": row["label"]} for row in SOURCE]  # a column that rides along is in no id
+    for steps, name, parameters in (
+        ([{"edit_words": {"n": 1}}], "edit_words", {"n": 1}),
+        ([{"fill": {"n": 1, "template": "{{ text }} ____ ____"}}], "fill", {"template": "{{ text }} ____ ____"}),
+    ):
+        found = run(tmp_path / name, steps, rows)
+        source = sources(tmp_path / name)
+        made = [row for row in found["train"] if row["_synthetic"]]
+        assert len(made) > 20
+        op = operators.find(name)(**parameters)
+        for row in made:
+            parent = {key: source[row["_parents"][0]][key] for key in ("text", "label")}
+            assert [r["text"] for r in op(parent, source=rows)] == [row["text"]]
+
+
+def test_what_is_missing_is_said():
+    Prediction = operators.find("prediction")
+    with pytest.raises(operators.RecipeError, match="needs text; the record has size"):
+        operators.find("edit_words")()({"size": 3})
+    with pytest.raises(Exception, match=r"learns from the source rows, and none are given.\n.*source=\["):
+        Prediction()({"text": "x", "label": "a"})
+    with pytest.raises(Exception, match=r"learns from the test rows"):
+        operators.find("near_test")()({"text": "x"})
+    with pytest.raises(Exception, match="no row with a `label`"):
+        Prediction()({"text": "x"}, source=[{"text": "y"}])
+    with pytest.raises(Exception, match="names no field"):
+        operators.find("keep")("sise > 3")({"size": 3})
+
+
+def test_the_sweep_names_an_operator_without_a_case():
+    with pytest.raises(pytest.fail.Exception, match="no case for `shout`: add to CASES"):
+        case("shout")
+
+
+def test_own_operators_of_one_name_in_two_folders(tmp_path: Path):
+    for folder, text in (("a", "one"), ("b", "two")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "say.py").write_text(OWN.format(text=text))
+        (tmp_path / folder / "helper.py").write_text("SOME = 1\n")
+        found = operators.find("say", [str(tmp_path / folder)])
+        assert [row["text"] for row in found()({"text": "x"})] == [text]
+        assert set(operators.names([str(tmp_path / folder)])) - set(NAMES) == {"say"}
+    (tmp_path / "a" / "say.py").write_text(OWN.format(text="three"))
+    assert operators.find("say", [str(tmp_path / "a")])()({"text": "x"}) == [{"text": "three"}]
+
+
+def test_own_operator_that_does_not_load(tmp_path: Path):
+    (tmp_path / "bad.py").write_text("import no_such_module\n\nclass Bad(int): pass\n")
+    with pytest.raises(operators.RecipeError, match=r"bad.py: the operator file does not load: ModuleNotFoundError"):
+        operators.find("bad", [str(tmp_path)])
+    (tmp_path / "other.py").write_text(OWN.format(text="x"))
+    with pytest.raises(operators.RecipeError, match="defines no operator called `other`"):
+        operators.find("other", [str(tmp_path)])
+
+
+OWN = '''
+from leaven.operators import Make
+
+class Say(Make):
+    def make(self, record, ctx):
+        yield record.child(text="{text}")
+'''
