@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import sys
@@ -33,11 +34,12 @@ LabelOption = Annotated[str | None, typer.Option("--label", metavar="COLUMN", he
 FieldOption = Annotated[
     list[str] | None, typer.Option("--field", metavar="NAME=COLUMN", help="The column of a field of the recipe.")
 ]
-SeedOption = Annotated[int, typer.Option("--seed", help="Decides every draw.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Decides every draw.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No narration, no progress.")]
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, max=256, help="Processes; the result is the same.")]
 CORES = os.cpu_count() or 1
+REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
 STOPPED = 130
 
 
@@ -202,6 +204,8 @@ def named(text: str | None, label: str | None, fields: list[str] | None) -> dict
         name, equals, column = said.partition("=")
         if not (name and equals and column):
             raise DataError(f"--field {said} is not NAME=COLUMN.", "--field premise=sentence1")
+        if found.get(name, column) != column:
+            raise DataError(f"--field {said}: the {name} is the column `{found[name]}` already.", "name it once.")
         found[name] = column
     return found
 
@@ -214,7 +218,8 @@ def numbers(said: str) -> list[float]:
     except ValueError:
         found = [-1.0]
     if any(not 0 <= n <= 1000 for n in found):
-        raise DataError(f"--ratios {said} is no list of numbers from 0 to 1000.", "--ratios 0,0.5,1,2")
+        given = said or "''"
+        raise DataError(f"--ratios {given} is no list of numbers from 0 to 1000.", "--ratios 0,0.5,1,2")
     return found
 
 
@@ -227,6 +232,9 @@ def answer(lines: list[str]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a letter shows its number
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(arguments))
 
 
@@ -259,6 +267,14 @@ def _other(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         print("DataError: the disk is full.\n  Next: make room; the same command goes on.", file=sys.stderr)
         return 4
+    if isinstance(error, OSError) and error.errno in REFUSED and error.filename:
+        from leaven.errors import DataError
+        from leaven.terminal import show_error
+
+        show_error(
+            DataError(f"{error.filename}: {error.strerror}.", "correct its permissions, or choose another path.")
+        )
+        return 1
     import traceback
 
     traceback.print_exception(error)
@@ -271,16 +287,26 @@ def _other(error: Exception) -> int:
 
 
 def _usage(error: Any) -> str:
-    message = error.format_message().rstrip(".")
+    """Wrong options, in two lines as any other error."""
+    from leaven.terminal import shown
+
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "leaven"
     if type(error).__name__ == "NoArgsIsHelpError":
         return str(error.format_message())
     wrong = getattr(error, "option_name", "")
+    message = error.format_message().partition(" (Possible options")[0].partition(" Did you mean")[0].rstrip(".")
+    message = message.replace(
+        "Input should be a valid integer, unable to parse string as an integer", "it is no whole number"
+    )
+    message = message.replace("Input should be a valid number, unable to parse string as a number", "it is no number")
+    message = message.replace("Input should be", "it has to be")
     known = [option for p in context.command.params for option in p.opts] if context else []
+    if not wrong and context and message.startswith("No such command"):
+        wrong, known = message.split("'")[1], list(context.command.commands)
     close = nearest(wrong, known) if wrong else None
     fix = f"the nearest is {close}." if close else f"{command} --help"
-    return f"UsageError: {command}: {message[0].lower()}{message[1:]}.\n  Fix: {fix}"
+    return f"UsageError: {command}: {shown(message[0].lower() + message[1:])}.\n  Fix: {fix}"
 
 
 if __name__ == "__main__":

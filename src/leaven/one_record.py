@@ -67,7 +67,7 @@ def _type(name: str, value: Any) -> str:
 
 
 def _context(op: Operator, record: Record, seed: int, sets: Sets) -> Context:
-    rows = {name: Rows(_table(given)) for name, given in sets.items() if given is not None}
+    rows = {name: Rows(table(given)) for name, given in sets.items() if given is not None}
     source = rows.get("source")
     labels = source.column(LABEL) if source and LABEL in source else []
     counts = Counter(label for label in labels if label is not None)
@@ -98,7 +98,7 @@ def _context(op: Operator, record: Record, seed: int, sets: Sets) -> Context:
     return context({name: np.asarray(value) for name, value in state.items()})
 
 
-def _table(rows: Sequence[Fields]) -> pa.Table:
+def table(rows: Sequence[Fields]) -> pa.Table:
     """Rows as a run holds them: with ids, in the order of their places, labels as texts."""
     import pyarrow as pa
 
@@ -108,7 +108,7 @@ def _table(rows: Sequence[Fields]) -> pa.Table:
         content = _content(row)
         ids.append(_id(row, seen[content]))
         seen[content] += 1
-    columns: dict[str, list[Any]] = {"_id": ids}
+    columns: dict[str, list[Any]] = {"_id": ids, "_root": [row.get("_root", i) for row, i in zip(rows, ids, strict=True)]}
     for name in dict.fromkeys(name for row in rows for name in row if not name.startswith("_")):
         values = [row.get(name) for row in rows]
         columns[name] = [v if v is None else str(v) for v in values] if name == LABEL else values
@@ -137,7 +137,7 @@ class _Models:
         source = self._source
         if source is None or LABEL not in source:
             return LocalModels({"name": "wordllama"})
-        texts = [name for name in source.table.column_names if name not in ("_id", LABEL) and _all_texts(source, name)]
+        texts = [name for name in source.table.column_names if name not in ("_id", "_root", LABEL) and _all_texts(source, name)]
         return LocalModels(choose(source.texts(texts), source.column(LABEL), self._seed))
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:

@@ -12,17 +12,16 @@ TEXT = "please cancel my booking for the next weekend in the large hall"
 
 
 @pytest.mark.parametrize(
-    ("kind", "made"), [("swap", "catcel"), ("drop", "cacel"), ("double", "canncel"), ("beside", "camcel")]
+    ("kind", "made"), [("swap", "cacnel"), ("drop", "cacel"), ("double", "canncel"), ("beside", "camcel")]
 )
 def test_apply(kind: str, made: str):
-    word = "catncel" if kind == "swap" else "cancel"
-    at, expected = (2, "cantcel") if kind == "swap" else (2, made)
-    assert slip(word, at, kind, "m" if kind == "beside" else "") == expected
+    assert slip("cancel", 2, kind, "m" if kind == "beside" else "") == made
 
 
 def test_keys_beside():
-    assert set(BESIDE["g"]) == set("fhtybv") or set("fh") <= set(BESIDE["g"])
-    assert "p" not in BESIDE["q"]
+    assert set(BESIDE["g"]) == set("tyfhvb")
+    assert set(BESIDE["q"]) == set("wa")
+    assert set(BESIDE["p"]) == set("ol")
     for key, near in BESIDE.items():
         assert near
         assert key not in near

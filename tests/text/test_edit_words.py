@@ -48,12 +48,17 @@ def test_swap_keeps_the_words_and_changes_their_order():
             assert made != text
 
 
-@pytest.mark.parametrize(("text", "moved"), [("a b c d", {2}), (TEN, {2}), (TWENTY_FIVE, {2, 3, 4})])
+@pytest.mark.parametrize(("text", "moved"), [("a b c d", {2}), (TEN, {2}), (TWENTY_FIVE, {3, 4})])
 def test_swap_as_often_as_eda(text: str, moved: set[int]):
-    """max(1, int(.1 L)) exchanges: L = 4 and 10 one, L = 25 two, which move two to four words."""
+    """max(1, int(.1 L)) exchanges: L = 4 and 10 one, L = 25 two, which move three or four words.
+
+    (Where the second takes the first back, one in 300, another follows and moves two.)
+    """
     words = text.split()
-    made = texts(EditWords(n=50, ops=["swap"]), text, 4)
-    assert {sum(a != b for a, b in zip(words, m.split(), strict=True)) for m in made} == moved
+    made = texts(EditWords(n=50, ops=["swap"]), text, 20)
+    counts = Counter(sum(a != b for a, b in zip(words, m.split(), strict=True)) for m in made)
+    assert moved <= set(counts) <= moved | {2}
+    assert counts[2] == 1000 or counts[2] < 20
 
 
 def test_swap_of_equal_words_is_refused():

@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -89,14 +90,16 @@ def augment(request: Request, reporter: Reporter) -> Run:
     began = time.monotonic()
     folder = Folder(request.out)
     recipe = read(request.recipe, sets=request.sets, folders=request.operators) if request.recipe else None
-    with folder.locked():
+    with folder.locked(), ExitStack() as stack:
         before = folder.describe()
         dataset = take_in(request, folder, recipe, before)
+        stack.callback(shutil.rmtree, dataset.folder, ignore_errors=True)
         name, why = (request.recipe, "named") if request.recipe else choose_recipe(dataset)
         if recipe is None:
             recipe = read(str(name), sets=request.sets, folders=request.operators)
         recipe = check(recipe, dataset.typed(), dataset.counts)
         said = describe(request, recipe, dataset, why)
+        stack.enter_context(folder.unharmed())
         commit_input(folder, dataset)
         folder.say({**said, "finished": False})
         reporter.read(dataset, recipe, why, request, not before)

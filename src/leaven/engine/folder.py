@@ -7,11 +7,11 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
-from leaven.errors import DataError
+from leaven.errors import DataError, MissingExtra, RecipeError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,9 +35,10 @@ class Folder:
             return {}
         try:
             said: dict[str, Any] = json.loads(file.read_text("utf-8"))
-        except json.JSONDecodeError:
+            known = said.get("format", 0) <= FORMAT
+        except (OSError, ValueError, TypeError, AttributeError):
             raise DataError(f"{file} is damaged.", "choose another folder with -o.") from None
-        if said.get("format", 0) > FORMAT:
+        if not known:
             raise DataError(
                 f"{self.path} was written by a newer leaven (format {said['format']}, this one knows {FORMAT}).",
                 "update leaven, or choose another folder with -o.",
@@ -51,32 +52,71 @@ class Folder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder; a second command at the same time is an error.  A fresh folder that stays empty goes."""
-        fresh = not self.path.exists()
-        if not fresh and not (self.path / "run.json").exists() and self._foreign():
-            raise DataError(
-                f"{self.path} is not empty and holds no run.",
-                "choose another folder with -o; leaven overwrites nothing.",
-            )
+        """Hold the folder; a second command at the same time is an error.
+
+        A folder that was not there before goes again, with those above it, where no part of the work got done.
+        """
+        created, file = self._open()
+        held = False
         try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held = os.fstat(file.fileno()).st_nlink > 0  # else its folder was taken away in between
+            except OSError:
+                pass
+            if not held:
+                raise DataError(
+                    f"another command is at work in {self.path}.", "wait for it, or choose another folder with -o."
+                )
+            yield
+        except (DataError, RecipeError, MissingExtra):
+            if held and created and not any(self.parts.glob("*.arrow")) and not (self.path / "train").exists():
+                shutil.rmtree(self.path, ignore_errors=True)
+            raise
+        finally:
+            file.close()
+            if held and created and not (self.path / "run.json").exists():
+                shutil.rmtree(self.path, ignore_errors=True)
+            if not self.path.exists():
+                for parent in created[1:]:
+                    with suppress(OSError):  # something else came into it
+                        parent.rmdir()
+
+    def _open(self) -> tuple[list[Path], TextIO]:
+        """Make the folder and open its lock: the folders that were made, innermost first, and the lock."""
+        try:
+            if self.path.exists() and not self.path.is_dir():
+                raise DataError(f"{self.path} is a file, not a folder.", "choose another folder with -o.")
+            if self.path.exists() and not (self.path / "run.json").exists() and self._foreign():
+                raise DataError(
+                    f"{self.path} is not empty and holds no run.",
+                    "choose another folder with -o; leaven overwrites nothing.",
+                )
+            created = [path for path in (self.path, *self.path.parents) if not path.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
-            file = (self.path / "lock").open("a")
+            return created, (self.path / "lock").open("a")
         except OSError as error:
             raise DataError(
                 f"{self.path} cannot be written ({error.strerror}).", "choose another folder with -o."
             ) from None
+
+    @contextmanager
+    def unharmed(self) -> Iterator[None]:
+        """Put ``input/`` and ``run.json`` back where the user's data or recipe turns out to be wrong in the middle."""
+        old_input, old_said = self.path / ".input.before", self.path / "run.json"
+        shutil.rmtree(old_input, ignore_errors=True)
+        said = old_said.read_bytes() if old_said.is_file() else None
+        if said is not None and self.input.is_dir():
+            self.input.rename(old_input)
         try:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise DataError(
-                    f"another command is at work in {self.path}.", "wait for it, or choose another folder with -o."
-                ) from None
             yield
+        except (DataError, RecipeError):
+            if said is not None and old_input.is_dir():
+                replace_folder(old_input, self.input)
+                write_whole(old_said, said)
+            raise
         finally:
-            file.close()
-            if fresh and not (self.path / "run.json").exists():
-                shutil.rmtree(self.path, ignore_errors=True)
+            shutil.rmtree(old_input, ignore_errors=True)
 
     def _foreign(self) -> bool:
         ours = ("lock", "input", "input.new", ".input.old", ".run.json.")  # the last: run.json while it is written

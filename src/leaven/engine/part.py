@@ -215,9 +215,10 @@ class _Part:
                 if isinstance(op, Make):
                     out.extend(self.make(run, record, list(op.make(record, ctx.of(record))), changes))
                 elif isinstance(op, Keep):
-                    reason = op.keep(record, ctx.of(record))
-                    if reason:
-                        self.refuse(record, run.step, reason)
+                    said = op.keep(record, ctx.of(record))
+                    if said:
+                        reason, _, detail = said.partition(": ")
+                        self.refuse(record, run.step, reason, detail)
                     else:
                         out.append(record)
             except LeavenError:

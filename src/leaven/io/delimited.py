@@ -47,8 +47,9 @@ class _File:
 
     def reader(self) -> Any:
         csv.field_size_limit(MOST_CHARACTERS)
-        quoting = csv.QUOTE_NONE if self.plain else csv.QUOTE_MINIMAL
-        return csv.reader(lines(self.path), delimiter=self.delimiter, quoting=quoting, strict=True)
+        if self.plain:
+            return csv.reader(lines(self.path), delimiter=self.delimiter, quoting=csv.QUOTE_NONE, strict=True)
+        return csv.reader(lines(self.path), delimiter=self.delimiter, strict=True)
 
     def rows(self) -> Iterator[list[str]]:
         try:

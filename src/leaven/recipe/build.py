@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from leaven import operators
 from leaven.blend.blend import Blend
 from leaven.errors import LeavenError, RecipeError, nearest, suggest
-from leaven.expressions import Expression, parse_expression
+from leaven.expressions import Expression, Template, parse_expression
 from leaven.fields import TYPES, VALUE
 from leaven.operators import Operator
 from leaven.plain_yaml import Map, Seq, load, load_file
@@ -55,11 +56,16 @@ def names() -> list[str]:
 
 def read(recipe: str, *, sets: Sequence[str] = (), folders: Sequence[str] = ()) -> Recipe:
     """Read a recipe by built-in name or by file (a ``/`` or ``.yaml`` in it), with ``--set`` changes applied."""
+    for folder in folders:
+        if not Path(folder).is_dir():
+            fix = "--operators DIR, with a .py file of each operator"
+            raise RecipeError("there is no such folder.", fix, where=folder)
     if "/" in recipe or recipe.endswith((".yaml", ".yml")):
         path = Path(recipe)
-        if not path.is_file():
-            raise RecipeError("there is no such file.", "leaven recipes lists the built-in ones.", where=recipe)
-        data, text, where, name = load_file(path), path.read_text("utf-8"), path.name, path.stem
+        if path.is_dir():
+            raise RecipeError("it is a folder.", "name a file: -r mine.yaml", where=recipe)
+        data = load_file(path)
+        text, where, name = path.read_text("utf-8"), path.name, path.stem
     else:
         text = source(recipe)
         data, where, name = load(text, f"recipe {recipe}"), f"recipe {recipe}", recipe
@@ -88,9 +94,21 @@ def build(
             raise RecipeError(f"a recipe has no key `{key}`.", f"{suggest(key, KEYS)}.", where=at)
         if key in LATER:
             raise RecipeError(f"`{key}` ({LATER[key]}) is not built yet.", "leave it out.", where=at)
+    if data["steps"] is None:
+        raise RecipeError(
+            "`steps` is empty.", "write one step a line: - edit_chars", where=f"{where} line {data.lines['steps']}"
+        )
+    for key in ("let", "labels", "blend"):
+        if not isinstance(data.get(key) or Map(), Map):
+            raise RecipeError(f"`{key}` is a mapping.", f"{key}: {{...}}", where=f"{where} line {data.lines[key]}")
+    for key in ("name", "about", "paper", "cost"):
+        if isinstance(data.get(key), Map | Seq):
+            raise RecipeError(f"`{key}` is a text.", f"{key}: ...", where=f"{where} line {data.lines[key]}")
+    if sets:  # what --set changes is looked for in a recipe that is well built
+        _Builder(where, folders).chains(data["steps"])
+        apply(data, sets, folders)
     builder = _Builder(where, folders)
-    apply(data, sets, folders)
-    chains = builder.chains(data["steps"] or Seq())
+    chains = builder.chains(data["steps"])
     return Recipe(
         name=str(data.get("name", name)),
         chains=chains,
@@ -154,6 +172,12 @@ class _Builder:
                 "a step is an operator, alone or with parameters.", "- paraphrase: {n: 6}", where=self.at(line)
             )
         heads = [key for key in item if key != "when"]
+        if not heads:
+            raise RecipeError(
+                "`when` stands without an operator.",
+                "begin the step with one: - edit_chars, and `when:` below it.",
+                where=self.at(line),
+            )
         if len(heads) != 1:
             raise RecipeError(
                 f"one step names {len(heads)} operators: {', '.join(heads)}.",
@@ -194,7 +218,7 @@ class _Builder:
                 )
         until = self.until(value.get("until"), line)
         times = value.get("times", 10 if until else 1)
-        if not isinstance(times, int) or not 1 <= times <= 1000:
+        if not isinstance(times, int) or isinstance(times, bool) or not 1 <= times <= 1000:
             raise RecipeError(f"times is {times}; repeat allows 1 to 1000.", "times: 10", where=self.at(line))
         if (result := value.get("result", "all")) not in ("all", "last"):
             raise RecipeError(f"result is {result}; repeat allows all and last.", "result: last", where=self.at(line))
@@ -213,7 +237,14 @@ class _Builder:
                 where=self.at(line),
             )
         if "dev" in value:
-            return Until(dev="accuracy", patience=int(value.get("patience", 1)))
+            patience = value.get("patience", 1)
+            if not isinstance(patience, int) or isinstance(patience, bool) or not 1 <= patience <= 1000:
+                raise RecipeError(
+                    f"patience is {patience}; until allows 1 to 1000.",
+                    "patience: 2",
+                    where=self.at(value.lines["patience"]),
+                )
+            return Until(dev="accuracy", patience=patience)
         return Until(per=str(value["per"]), kept=parse_expression(value["kept"], where=self.at(line)))
 
     def step(self, head: str, value: Any, when: Any, line: int) -> Step:
@@ -249,7 +280,7 @@ class _Builder:
         if cls.name == "note":
             return {"fields": value}
         if isinstance(value, Map):
-            return dict(value)
+            return value
         first = cls.first_parameter()
         if not first:
             raise RecipeError(f"{cls.name} takes no parameter.", f"- {cls.name}", where=self.at(line))
@@ -261,7 +292,7 @@ class _Builder:
         """The operator; a text where it wants a number is an expression, evaluated when the step runs."""
         values: dict[str, Expression] = {}
         try:
-            return cls(**parameters), values
+            return self.placed(cls(**parameters), line), values
         except RecipeError as error:
             raise with_place(error, self.at(line)) from None
         except ValidationError as error:
@@ -273,7 +304,24 @@ class _Builder:
                 raise self.invalid(cls, parameters, error, line) from None
         rest = {k: v for k, v in parameters.items() if k not in values}
         standing = dict.fromkeys(values, 1)  # until the step runs
-        return self.model(cls, {**rest, **standing}, cls.name, line), values
+        known = Map(line)
+        known.update({**rest, **standing})
+        known.lines = getattr(parameters, "lines", {})
+        return self.placed(self.model(cls, known, cls.name, line), line), values
+
+    def placed(self, op: Operator, line: int) -> Operator:
+        """The operator, whose expressions and templates know their line for what only a record can show wrong."""
+        at = self.at(line)
+
+        def put(value: Any) -> Any:
+            if isinstance(value, Expression | Template):
+                return value if value.where else replace(value, where=at)
+            return {k: put(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+        found = {key: getattr(op, key) for key in type(op).model_fields}
+        changed = {key: new for key, old in found.items() if (new := put(old)) is not old and new != old}
+        changed |= {k: put(v) for k, v in found.items() if isinstance(v, Expression | Template) and not v.where}
+        return op.model_copy(update=changed) if changed else op
 
     def model(self, cls: type[Any], parameters: Any, name: str, line: int) -> Any:
         if not isinstance(parameters, dict):
@@ -305,24 +353,68 @@ class _Builder:
         cause = problem.get("ctx", {}).get("error")
         if cause is not None and cause.args and isinstance(cause.args[0], LeavenError):
             return RecipeError(cause.args[0].what, cause.args[0].fix, where=at)
-        wants = problem["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-        return RecipeError(
-            f"{key} is {problem.get('input')!r}; {name} allows {wants}.",
-            f"correct `{key}`; it takes {takes}.",
-            where=at,
-        )
+        said = _shown(problem.get("input"))
+        if wants := _bounds(cls, key) if problem["type"] in _BOUND_ERRORS else None:
+            return RecipeError(f"{key} is {said}; {name} allows {wants[0]}.", f"{key}: {wants[1]}", where=at)
+        wanted = problem["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+        wanted = _KINDS.get(problem["type"], wanted)
+        return RecipeError(f"{key} is {said}; {name} allows {wanted}.", f"correct `{key}`; it takes {takes}.", where=at)
 
     def fields(self, data: Map, key: str) -> dict[str, str]:
         value = data.get(key)
         if value is None:
             return {}
-        if isinstance(value, list):
-            return {str(v): str(v) if v in TYPES else VALUE for v in value}
-        if isinstance(value, dict):
+        if isinstance(value, Seq) and all(isinstance(v, str) for v in value):
+            return {v: v if v in TYPES else VALUE for v in value}
+        if isinstance(value, Map):
+            for name, kind in value.items():
+                if not isinstance(kind, list) and kind not in {*TYPES, VALUE}:
+                    close = nearest(str(kind), TYPES)
+                    raise RecipeError(
+                        f"`{name}: {'' if kind is None else kind}` names no type of field.",
+                        f"the nearest is `{close}`." if close else f"{name}: text",
+                        where=self.at(value.lines[name]),
+                    )
             return {k: "label" if isinstance(v, list) else str(v) for k, v in value.items()}
         raise RecipeError(f"`{key}` is a list of fields.", f"{key}: [text, label]", where=self.at(data.lines[key]))
 
 
+def _shown(value: Any) -> str:
+    return cut if len(cut := repr(value)) <= 60 else cut[:57] + "..."
+
+
+def _bounds(cls: type[BaseModel], key: str) -> tuple[str, str] | None:
+    """What a number may be, in words, and a value that it may have."""
+    low = high = None
+    above = below = False
+    for rule in cls.model_fields[key].metadata:
+        for name in ("ge", "gt"):
+            if (limit := getattr(rule, name, None)) is not None:
+                low, above = limit, name == "gt"
+        for name in ("le", "lt"):
+            if (limit := getattr(rule, name, None)) is not None:
+                high, below = limit, name == "lt"
+    if low is not None and high is not None and not above and not below:
+        return f"{low} to {high}", str(high)
+    at_least = "" if low is None else f"above {low}" if above else f"{low} or more"
+    at_most = "" if high is None else f"below {high}" if below else f"{high} at most"
+    if not at_least and not at_most:
+        return None
+    way = cls.model_fields[key].default
+    allowed = isinstance(way, int | float) and not isinstance(way, bool)
+    likely = way if allowed else high if high is not None and not below else low if not above else f"... ({at_least})"
+    return " and ".join(part for part in (at_least, at_most) if part), str(likely)
+
+
+_BOUND_ERRORS = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
+_KINDS = {
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type", "finite_number"), "a number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "true or false"),
+    **dict.fromkeys(("list_type", "tuple_type"), "a list"),
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type"), "a mapping"),
+    "string_type": "a text",
+}
 _NUMBER_ERRORS = {
     "int_parsing",
     "float_parsing",

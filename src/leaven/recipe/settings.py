@@ -18,13 +18,14 @@ def apply(data: Map, sets: Sequence[str], folders: Sequence[str]) -> None:
         target, dot, parameter = name.strip().partition(".")
         if not equals:
             raise RecipeError(f"--set {setting} has no `=`.", "--set STEP.PARAM=VALUE")
+        if not target or (dot and not parameter):
+            raise RecipeError(f"--set {setting} names no parameter.", "--set STEP.PARAM=VALUE")
         value = _value(raw)
         if not dot:
             let = data.get("let") or {}
             if target not in let:
-                raise RecipeError(
-                    f"--set {setting}: the recipe's `let` has no `{target}`.", "--set STEP.PARAM=VALUE changes a step."
-                )
+                way = f"{suggest(target, let)}" if let else "--set STEP.PARAM=VALUE changes a step"
+                raise RecipeError(f"--set {setting}: the recipe's `let` has no `{target}`.", f"{way}.")
             let[target] = value
         elif target == "blend":
             if not data.get("blend"):
@@ -88,5 +89,8 @@ def _value(raw: str) -> Any:
         path = Path(raw[1:])
         if not path.is_file():
             raise RecipeError("there is no such file.", "--set STEP.prompt=@FILE reads a file.", where=str(path))
-        return path.read_text("utf-8")
+        try:
+            return path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise RecipeError("it cannot be read as UTF-8.", "save it as UTF-8.", where=str(path)) from None
     return scalar(raw)

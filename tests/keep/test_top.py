@@ -1,0 +1,88 @@
+"""Ranks with ties, without scores, by group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from leaven.errors import RecipeError
+from leaven.keep.top import Top, top
+
+
+def test_ties_go_to_the_first():
+    by = np.array([1.0, 3.0, 3.0, 3.0, 0.0])
+    assert top(by, np.zeros(5, int), np.array([2])).tolist() == [False, True, True, False, False]
+    assert top(by, np.zeros(5, int), np.array([4]), lowest=True).tolist() == [True, True, True, False, True]
+
+
+def test_without_a_score_last():
+    by = np.array([np.nan, -np.inf, 2.0, np.inf])
+    for n, kept in ((1, {3}), (2, {2, 3}), (3, {1, 2, 3}), (4, {0, 1, 2, 3})):
+        assert set(np.flatnonzero(top(by, np.zeros(4, int), np.array([n])))) == kept
+    for n, kept in ((1, {1}), (3, {1, 2, 3}), (4, {0, 1, 2, 3})):
+        assert set(np.flatnonzero(top(by, np.zeros(4, int), np.array([n]), lowest=True))) == kept
+
+
+def test_by_group():
+    by, groups = np.array([5.0, 1, 2, 9, 3]), np.array([0, 1, 1, 0, 1])
+    assert top(by, groups, np.array([1, 2])).tolist() == [False, False, True, True, True]
+
+
+ROWS: list[dict[str, Any]] = [
+    {"_root": "a", "label": "x", "score": 0.1},
+    {"_root": "a", "label": "x", "score": 0.9},
+    {"_root": "a", "label": "y", "score": 0.5},
+    {"_root": "b", "label": "y", "score": 0.2},
+    {"_root": "b", "label": "x", "score": None},
+]
+
+
+def kept(reasons: Any, op: Top) -> list[int]:
+    found = reasons(op, ROWS)
+    assert set(found) <= {"", "below_top_k"}
+    return [i for i, reason in enumerate(found) if not reason]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({"n": 2}, [1, 2]),
+        ({"n": 9}, [0, 1, 2, 3, 4]),
+        ({"n": 1, "per": "root"}, [1, 3]),
+        ({"n": 1, "per": "label"}, [1, 2]),
+        ({"n": 2, "per": "label"}, [0, 1, 2, 3]),
+        ({"n": 1, "per": ["root", "label"]}, [1, 2, 3, 4]),
+        ({"n": 1, "lowest": True, "per": "root"}, [0, 3]),
+        ({"share": 0.5}, [1, 2]),  # of five, rounded down
+        ({"share": 0.1}, [1]),  # at least one
+        ({"share": 0.6, "per": "root"}, [1, 3]),  # int(1.8), int(1.2)
+        ({"share": 1.0, "per": "root"}, [0, 1, 2, 3, 4]),
+        ({"share": 1.0, "per": "root", "equal": True}, [1, 2, 3, 4]),
+        ({"n": 3, "per": "label", "equal": True}, [0, 1, 2, 3]),
+        ({"n": 1, "per": "label", "equal": True}, [1, 2]),
+    ],
+)
+def test_groups(reasons: Any, parameters: dict[str, Any], expected: list[int]):
+    assert kept(reasons, Top(by="score", **parameters)) == expected
+
+
+def test_an_expression():
+    assert "_reason" not in Top(1, by="-score if score else none")({"score": 1})[0]
+    with pytest.raises(RecipeError, match="ranks by `text`, which is no number"):
+        Top(1, by="text")({"text": "x"})
+
+
+def test_strata_counts(reasons: Any):
+    """The share is the floor of a float: .58 of 100 is 57 in the reference's code, and 58 here."""
+    rows = [{"score": i} for i in range(100)]
+    for share, n in ((0.8, 80), (0.57, 57), (0.58, 58), (0.29, 29), (0.285, 28)):
+        found = reasons(Top(share=share, by="score"), rows)
+        assert [i for i, reason in enumerate(found) if not reason] == list(range(100 - n, 100)), share
+
+
+@pytest.mark.parametrize("wrong", [{}, {"n": 2, "share": 0.5}, {"n": 0}, {"share": 1.5}])
+def test_one_of_n_and_share(wrong: dict[str, Any]):
+    with pytest.raises(ValueError):
+        Top(by="score", **wrong)
