@@ -41,7 +41,7 @@ AMAZON = (
     "OCRAugmentation",
     "KeyboardAugmentation",
 )
-"""In the order in which a TF-IDF student ranks them (AugGPT, arXiv:2302.13007, finds LLM rewriting first, typos last)."""
+"""In the order in which a TF-IDF student ranks them. AugGPT (arXiv:2302.13007) has LLM rewriting first, typos last."""
 
 
 def measured(real: Path, made: Path, test: Path) -> dict:

@@ -6,7 +6,9 @@ that file instead.  A console block after ``<!-- run -->`` is run, and what it s
 
 from __future__ import annotations
 
+import contextlib
 import doctest
+import io
 import os
 import re
 import runpy
@@ -17,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from leaven import cli
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -33,7 +37,9 @@ class Block:
 
     @property
     def used(self) -> bool:
-        return self.before == "run" or self.before.startswith("file:") or (self.language == "python" and not self.before)
+        return (
+            self.before == "run" or self.before.startswith("file:") or (self.language == "python" and not self.before)
+        )
 
 
 def blocks(text: str) -> list[Block]:
@@ -47,12 +53,19 @@ def blocks(text: str) -> list[Block]:
 
 def commands(code: str) -> list[tuple[str, str]]:
     """Each command of a console block, and what it shows."""
-    return [(command, shown) for command, shown in re.findall(r"^\$ ([^\n]*)\n((?:(?!\$ )[^\n]*\n)*)", code, re.MULTILINE)]
+    return [
+        (command, shown) for command, shown in re.findall(r"^\$ ([^\n]*)\n((?:(?!\$ )[^\n]*\n)*)", code, re.MULTILINE)
+    ]
 
 
 def call(command: str, folder: Path) -> str:
+    """What a command prints, run in the folder, which is the current one too."""
     program, *rest = shlex.split(command)
-    module = {"leaven": ["-m", "leaven.cli"], "pytest": ["-m", "pytest", "-p", "no:cacheprovider"], "python": []}[program]
+    if program == "leaven":
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            assert cli.run(rest) == 0, f"{command}\n{printed.getvalue()}"
+        return printed.getvalue()
+    module = {"pytest": ["-m", "pytest", "-p", "no:cacheprovider"], "python": []}[program]
     own = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COLUMNS"))}
     done = subprocess.run(
         [sys.executable, *module, *rest], cwd=folder, capture_output=True, text=True, timeout=120, check=False, env=own
@@ -115,6 +128,13 @@ def test_every_block_of_the_tutorial_is_used(tmp_path: Path, monkeypatch: pytest
             test = next(value for value in found_names.values() if ">>>" in str(getattr(value, "__doc__", "")))
             parsed = doctest.DocTestParser().get_doctest(test.__doc__, found_names, name, name, 0)
             assert doctest.DocTestRunner().run(parsed) == (0, 1)
+
+
+def test_the_page_of_operators_is_fresh():
+    made = runpy.run_path(str(ROOT / "docs" / "make_operators.py"))["page"]()
+    assert (ROOT / "docs" / "operators.md").read_text("utf-8") == made, "stale: python docs/make_operators.py"
+    for link in re.findall(r"\]\((\.\./[^)]+)\)", made):
+        assert (ROOT / "docs" / link).is_file()
 
 
 PAGE = """

@@ -108,7 +108,10 @@ def table(rows: Sequence[Fields]) -> pa.Table:
         content = _content(row)
         ids.append(_id(row, seen[content]))
         seen[content] += 1
-    columns: dict[str, list[Any]] = {"_id": ids, "_root": [row.get("_root", i) for row, i in zip(rows, ids, strict=True)]}
+    columns: dict[str, list[Any]] = {
+        "_id": ids,
+        "_root": [row.get("_root", i) for row, i in zip(rows, ids, strict=True)],
+    }
     for name in dict.fromkeys(name for row in rows for name in row if not name.startswith("_")):
         values = [row.get(name) for row in rows]
         columns[name] = [v if v is None else str(v) for v in values] if name == LABEL else values
@@ -137,7 +140,11 @@ class _Models:
         source = self._source
         if source is None or LABEL not in source:
             return LocalModels({"name": "wordllama"})
-        texts = [name for name in source.table.column_names if name not in ("_id", "_root", LABEL) and _all_texts(source, name)]
+        texts = [
+            name
+            for name in source.table.column_names
+            if name not in ("_id", "_root", LABEL) and _all_texts(source, name)
+        ]
         return LocalModels(choose(source.texts(texts), source.column(LABEL), self._seed))
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:

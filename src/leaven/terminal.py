@@ -90,7 +90,7 @@ def facts(dataset: Dataset, recipe: Recipe, why: str, request: Request) -> list[
     """The lines that say what was read and what was guessed, with the option that changes each guess."""
     counts = dataset.counts
     total = sum(n for name, n in counts.items() if name in ("source", "given"))
-    lines = [table_line("Read", f"{dataset.name}: {rows(total)}, {len(dataset.order)} columns")]
+    lines = [table_line("Read", f"{shown(dataset.name)}: {rows(total)}, {len(dataset.order)} columns")]
     for name, column in dataset.columns.items():
         if name in dataset.types and dataset.types[name] != "value":
             guess = dataset.guessed.get(name, "")
@@ -100,10 +100,10 @@ def facts(dataset: Dataset, recipe: Recipe, why: str, request: Request) -> list[
             lines.append(table_line(name.capitalize(), said, f"change: {option}{space}COLUMN" if guess else ""))
     if "test" in counts:
         leaks = any("stand" in w for w in dataset.warnings)
-        clean = "" if leaks or not dataset.test_from else f"; no row of it is in {dataset.name}"
+        clean = "" if leaks or not dataset.test_from else f"; no row of it is in {shown(dataset.name)}"
         if dataset.test_from.endswith(f"of {dataset.name}"):
             clean = ""
-        lines.append(table_line("Test", f"{dataset.test_from}: {rows(counts['test'])}, never trained on{clean}"))
+        lines.append(table_line("Test", f"{shown(dataset.test_from)}: {rows(counts['test'])}, never trained on{clean}"))
     else:
         lines.append(table_line("Test", "none; `leaven measure` needs one", "add: --test FILE or --test 0.3"))
     if "pool" in counts:
@@ -162,9 +162,11 @@ class Progress:
             for n, c in dataset.columns.items()
             if dataset.types.get(n) != "value"
         )
-        self.log(f"read {dataset.name}: {rows(dataset.counts['source'])}; {columns}")
+        self.log(f"read {shown(dataset.name)}: {rows(dataset.counts['source'])}; {columns}")
         reason = f" ({why})" if why != "named" else ""
-        self.log(f"recipe {recipe.name}{reason}; seed {request.seed}; {workers}; {request.out} {_is(state)}")
+        self.log(
+            f"recipe {recipe.name}{reason}; seed {request.seed}; {workers}; {shown(str(request.out))} {_is(state)}"
+        )
 
     def log(self, text: str) -> None:
         if not self.quiet:
@@ -176,7 +178,7 @@ class Progress:
             self.clear()
             workers = f"{request.workers} worker{'s' if request.workers > 1 else ''}"
             state = "new" if new else "goes on"
-            writes = f"{request.out} ({state}), seed {request.seed}, {workers}"
+            writes = f"{shown(str(request.out))} ({state}), seed {request.seed}, {workers}"
             for line in (table_line("Models", players(recipe, embedder)), table_line("Writes", writes)):
                 print(styled(line, "dim", self.stream), file=self.stream)
             print(file=self.stream)
@@ -256,7 +258,7 @@ def _is(state: str) -> str:
 
 def summary(run: Run) -> list[str]:
     """The answer of ``augment``."""
-    done, dataset, out = run.written, run.dataset, run.request.out
+    done, dataset, out = run.written, run.dataset, shown(str(run.request.out))
     total = done.real_written + done.made_written
     share = f" ({done.made_written / total:.0%})".replace("%", " %") if done.made_written else ""
     exit_said = " Exit 3." if done.failed else ""

@@ -46,10 +46,28 @@ def test_needs_two_things(wrong: dict[str, object]):
 
 def test_similarity_to_the_parent(tmp_path: Path):
     """A swap of words changes nothing for an embedder that adds words up; of a text with others, it does."""
-    (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"word{i} and then {i} more of it,{i % 2}\n" for i in range(8)))
+    (tmp_path / "a.csv").write_text(
+        "text,label\n" + "".join(f"word{i} and then {i} more of it,{i % 2}\n" for i in range(8))
+    )
     match = {"match": {"on": "text", "to": "{{ parent.text }}"}}
-    (tmp_path / "r.yaml").write_text(json.dumps({"steps": [{"edit_words": {"n": 2, "ops": ["swap", "delete"], "p": 0.3}}, match]}))
-    assert cli.run(["augment", str(tmp_path / "a.csv"), "-o", str(tmp_path / "o"), "-r", str(tmp_path / "r.yaml"), "--workers", "1"]) == 0
+    (tmp_path / "r.yaml").write_text(
+        json.dumps({"steps": [{"edit_words": {"n": 2, "ops": ["swap", "delete"], "p": 0.3}}, match]})
+    )
+    assert (
+        cli.run(
+            [
+                "augment",
+                str(tmp_path / "a.csv"),
+                "-o",
+                str(tmp_path / "o"),
+                "-r",
+                str(tmp_path / "r.yaml"),
+                "--workers",
+                "1",
+            ]
+        )
+        == 0
+    )
     rows = pq.read_table(tmp_path / "o" / "train").to_pylist()
     text = {row["_id"]: row["text"] for row in rows}
     made = [row for row in rows if row["_synthetic"]]

@@ -88,6 +88,8 @@ def test_a_tie_goes_to_the_first_and_an_empty_text_is_near_to_nothing():
 
 def test_the_same_alone_and_in_a_block():
     rng = np.random.default_rng(2)
-    source = [{"text": f"{t[0]} {t[1]} word{i}", "label": "ab"[i % 2]} for i, t in enumerate(rng.random((40, 2)).round(3))]
+    source = [
+        {"text": f"{t[0]} {t[1]} word{i}", "label": "ab"[i % 2]} for i, t in enumerate(rng.random((40, 2)).round(3))
+    ]
     op = Neighbours(5)
     assert op({"text": "0.5 word3"}, source=source) == op({"text": "0.5 word3"}, source=source[::-1])

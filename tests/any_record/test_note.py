@@ -40,7 +40,21 @@ def test_history_keeps_the_old_value(tmp_path: Path):
     (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"word {i},{'ab'[i % 2]}\n" for i in range(4)))
     note = {"note": {"label": "'b' if label == 'a' else label"}}
     (tmp_path / "r.yaml").write_text(json.dumps({"steps": [note]}))
-    assert cli.run(["augment", str(tmp_path / "a.csv"), "-o", str(tmp_path / "o"), "-r", str(tmp_path / "r.yaml"), "--workers", "1"]) == 0
+    assert (
+        cli.run(
+            [
+                "augment",
+                str(tmp_path / "a.csv"),
+                "-o",
+                str(tmp_path / "o"),
+                "-r",
+                str(tmp_path / "r.yaml"),
+                "--workers",
+                "1",
+            ]
+        )
+        == 0
+    )
     rows = pq.read_table(tmp_path / "o" / "train").to_pylist()
     assert [row["label"] for row in rows] == ["b"] * 4
     for row in rows:

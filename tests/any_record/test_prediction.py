@@ -15,9 +15,30 @@ from leaven.one_record import table
 from leaven.records import Record
 
 TEXTS = {
-    "card": ["lost my card", "card was stolen", "block this card", "new card please", "my card is broken", "card is gone"],
-    "hours": ["open on sunday", "opening hours today", "when do you close", "closing time", "open late", "hours on monday"],
-    "room": ["book a room", "reserve the meeting room", "room with chairs", "is the room free", "large room", "room price"],
+    "card": [
+        "lost my card",
+        "card was stolen",
+        "block this card",
+        "new card please",
+        "my card is broken",
+        "card is gone",
+    ],
+    "hours": [
+        "open on sunday",
+        "opening hours today",
+        "when do you close",
+        "closing time",
+        "open late",
+        "hours on monday",
+    ],
+    "room": [
+        "book a room",
+        "reserve the meeting room",
+        "room with chairs",
+        "is the room free",
+        "large room",
+        "room price",
+    ],
 }
 SOURCE = [{"text": text, "label": label} for label, texts in TEXTS.items() for text in texts]
 

@@ -14,9 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 LABELS = ["refund", "delivery", "password", "invoice", "opening hours", "complaint"]
-COMMON = "the a my your is was please not still again today for on with order account".split()
+COMMON = ["the", "a", "my", "your", "is", "was", "please", "not", "still", "again", "today", "for", "on", "with"]
 OWN = {
-    label: [f"{a}{b}" for a in ("ka", "mo", "ti", "re", "lu") for b in ("na", "so", "ri", "vel", "dun")][i * 4 : i * 4 + 5]
+    label: [f"{a}{b}" for a in ("ka", "mo", "ti", "re", "lu") for b in ("na", "so", "ri", "vel", "dun")][
+        i * 4 : i * 4 + 5
+    ]
     for i, label in enumerate(LABELS)
 }
 

@@ -19,12 +19,15 @@ KILLS = int(os.environ.get("LEAVEN_KILLS", "8"))
 
 @pytest.mark.parametrize("recipe", ["classic-text", "recombine", "self-train", str(HERE / "rounds.yaml")])
 def test_one_worker_and_two_write_the_same_bytes(recipe: str, tmp_path: Path):
-    data = write_csv(tmp_path / "data.csv", rows(200 if recipe == "self-train" else ROWS))
-    pool = write_csv(tmp_path / "pool.csv", rows(ROWS, seed=1)) if recipe == "self-train" else None
+    data = write_csv(tmp_path / "data.csv", rows(60 if recipe == "self-train" else ROWS))
+    more: list[object] = []
+    if recipe == "self-train":
+        more = ["--unlabelled", write_csv(tmp_path / "pool.csv", rows(ROWS, seed=1))]
+    elif recipe == "recombine":
+        more = ["--set", "fill.n=1"]
     said, outputs = [], []
     for workers in (1, 2):
         out = tmp_path / f"out{workers}"
-        more = ["--unlabelled", pool] if pool else []
         said.append(leaven(data, "-o", out, "-r", recipe, "--workers", workers, *more))
         outputs.append(output(out))
         assert len(list((out / "parts").glob("*.arrow"))) >= 4
@@ -44,7 +47,7 @@ def finished(out: Path) -> dict[str, int]:
 
 def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path: Path):
     data = write_csv(tmp_path / "data.csv", rows(ROWS))
-    arguments = [data, "-r", HERE / "rounds.yaml", "--workers", 2]
+    arguments = [data, "-r", HERE / "waits.yaml", "--workers", 2]
     began = time.monotonic()
     leaven(*arguments, "-o", tmp_path / "unbroken")
     takes = time.monotonic() - began
@@ -83,13 +86,13 @@ def test_workers_end_with_their_parent(tmp_path: Path):
     """Killing the command alone leaves no process behind that works on."""
     data = write_csv(tmp_path / "data.csv", rows(ROWS))
     process = subprocess.Popen(
-        command(data, "-o", tmp_path / "out", "-r", "recombine", "--workers", 2),
+        command(data, "-o", tmp_path / "out", "-r", HERE / "waits.yaml", "--workers", 2),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    for _ in range(200):
-        time.sleep(0.1)
+    for _ in range(1000):
+        time.sleep(0.02)
         if list((tmp_path / "out" / "parts").glob("*.arrow")) or process.poll() is not None:
             break
     process.kill()
@@ -133,7 +136,9 @@ def test_the_order_of_rows_changes_no_id_and_no_child(tmp_path: Path):
 def test_another_row_changes_no_child_of_the_others(tmp_path: Path):
     data = list(dict.fromkeys(rows(1001)))[:1000]  # one more and the source falls into two parts
     few = table(run(tmp_path, "few", data, CLASSIC))
-    many = made(table(run(tmp_path, "many", [*data[:500], ("a new row of its own", "refund"), *data[500:]], CLASSIC)))
+    many = made(
+        table(run(tmp_path, "many", [*data[:500], ("another row, of another kind", "refund"), *data[500:]], CLASSIC))
+    )
     ids = {row["_id"] for row in few if not row["_parents"]}
     assert made(few) == {i: row for i, row in many.items() if set(row["_parents"]) <= ids}
     assert len(many) == len(made(few)) + 5

@@ -24,7 +24,12 @@ def reasons() -> Reasons:
         op: Keep, rows: Sequence[dict[str, Any]], seed: int = 0, models: Any = None, **sets: list[dict[str, Any]]
     ) -> list[str]:
         records = [
-            Record(str(row.get("_id", f"made{i}")), dict(row), root=str(row.get("_root", i)), parents=row.get("_parents", ("p",)))
+            Record(
+                str(row.get("_id", f"made{i}")),
+                dict(row),
+                root=str(row.get("_root", i)),
+                parents=row.get("_parents", ("p",)),
+            )
             for i, row in enumerate(rows)
         ]
         state = {}

@@ -72,7 +72,13 @@ def test_ngram(reasons: Any):
 
 def test_vector(reasons: Any):
     op = unique(by="vector", at=np.cos(np.radians(10.5)).item())
-    assert reasons(op, of(["0", "10", "30", "41", "50"]), models=Angles()) == ["", "near_duplicate", "", "", "near_duplicate"]
+    assert reasons(op, of(["0", "10", "30", "41", "50"]), models=Angles()) == [
+        "",
+        "near_duplicate",
+        "",
+        "",
+        "near_duplicate",
+    ]
     against = unique(by="vector", at=0.98, against=["stream", "source", "test"])
     found = reasons(against, of(["0", "45", "90"]), models=Angles(), source=of(["1"]), test=of(["91"]))
     assert found == ["near_duplicate", "", "near_test"]
@@ -84,7 +90,13 @@ def test_near_ones_go_only_where_the_kept_one_stays(reasons: Any):
     chain = of(["0", "10", "20", "30", "40"])
     assert reasons(op, chain, models=Angles()) == ["", "near_duplicate", "", "near_duplicate", ""]
     gone = unique(by="vector", at=op.at, against=["stream", "source"])
-    assert reasons(gone, chain, models=Angles(), source=of(["-5"])) == ["near_duplicate", "", "near_duplicate", "", "near_duplicate"]
+    assert reasons(gone, chain, models=Angles(), source=of(["-5"])) == [
+        "near_duplicate",
+        "",
+        "near_duplicate",
+        "",
+        "near_duplicate",
+    ]
 
 
 def test_the_first_in_order_stays(reasons: Any):
@@ -100,7 +112,9 @@ def test_no_near_text_is_overlooked(at: float):
     rng = np.random.default_rng(3)
     words = [f"w{i}x{i * 7 % 13}" for i in range(30)]
     texts = [" ".join(rng.choice(words, 8, replace=False)) for _ in range(30)]
-    texts += [" ".join([*text.split()[int(rng.integers(5)) :], str(rng.choice(words))]) for text in texts for _ in "123"]
+    texts += [
+        " ".join([*text.split()[int(rng.integers(5)) :], str(rng.choice(words))]) for text in texts for _ in "123"
+    ]
     index = TextIndex(at)
     for text in texts:
         index.add(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def test_punctuation_as_aeda(length: int, most: int):
         marks = [i for i, piece in enumerate(pieces) if piece in MARKS]
         assert [piece for piece in pieces if piece not in MARKS] == words
         assert pieces[-1] == words[-1]
-        assert all(b - a > 1 for a, b in zip(marks, marks[1:], strict=False))
+        assert all(b - a > 1 for a, b in pairwise(marks))
         counts.append(len(marks))
     assert set(counts) == set(range(1, most + 1))
     assert sum(counts) / len(counts) == pytest.approx((1 + most) / 2, abs=0.15)

@@ -34,7 +34,9 @@ def drawn(label: str | None, n: int = 400, text: str = "I lost my ____ yesterday
 
 def test_only_known_words():
     for seed in range(20):
-        for row in Fill(n=5, template="____ ____ kraken ____ ____ ____")({"text": "x", "label": "card"}, seed=seed, source=DESK):
+        for row in Fill(n=5, template="____ ____ kraken ____ ____ ____")(
+            {"text": "x", "label": "card"}, seed=seed, source=DESK
+        ):
             words = row["text"].split()
             assert len(words) == 6
             assert set(words) <= KNOWN | {"kraken"}
@@ -82,7 +84,9 @@ def test_without_labels():
 
 def test_label_without_a_word_of_its_own():
     filler = NgramFill(["a b c", " "], ["x", "empty"])
-    assert set(filler.fill("____ ____", blank="____", label="empty", rng=np.random.default_rng(0)).split()) <= set("abc")
+    assert set(filler.fill("____ ____", blank="____", label="empty", rng=np.random.default_rng(0)).split()) <= set(
+        "abc"
+    )
     nothing = NgramFill([""], [None])
     assert nothing.fill("a ____", blank="____", label=None, rng=np.random.default_rng(0)) == "a ____"
 

@@ -29,8 +29,12 @@ class Neighbours(Note):
     Needs a text.
     Writes `neighbours`, the ids (or labels) of the k nearest, and `nearness`, the highest cosine (None without any).
 
-    >>> desk = [{"text": "lost my card", "label": "card"}, {"text": "card stolen today", "label": "card"},
-    ...         {"text": "open on sunday", "label": "hours"}, {"text": "opening time today", "label": "hours"}]
+    >>> desk = [
+    ...     {"text": "lost my card", "label": "card"},
+    ...     {"text": "card stolen today", "label": "card"},
+    ...     {"text": "open on sunday", "label": "hours"},
+    ...     {"text": "opening time today", "label": "hours"},
+    ... ]
     >>> Neighbours(2, of="labels")({"text": "is it open today"}, source=desk)[0]["neighbours"]
     ['hours', 'card']
     """

@@ -32,8 +32,12 @@ class Prediction(Note):
     Writes `prediction`; `label_prob`, the probability of the record's own label; `confidence`, the highest
     probability; `label_norm`, the mean out-of-fold probability of that label's real rows; `in_sample`.
 
-    >>> desk = [{"text": "lost my card", "label": "card"}, {"text": "card stolen today", "label": "card"},
-    ...         {"text": "open on sunday", "label": "hours"}, {"text": "opening time today", "label": "hours"}]
+    >>> desk = [
+    ...     {"text": "lost my card", "label": "card"},
+    ...     {"text": "card stolen today", "label": "card"},
+    ...     {"text": "open on sunday", "label": "hours"},
+    ...     {"text": "opening time today", "label": "hours"},
+    ... ]
     >>> [row] = Prediction(folds=2)({"text": "a stolen card", "label": "hours"}, source=desk)
     >>> row["prediction"], row["label_prob"] < 0.5, row["in_sample"]
     ('card', True, 0.0)

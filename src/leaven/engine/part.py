@@ -253,13 +253,8 @@ class _Part:
 
     def note(self, run: Run, op: Note, ctx: Context, records: list[Record], chosen: list[bool]) -> list[Record]:
         mine = [record for record, here in zip(records, chosen, strict=True) if here]
-        try:
-            if run.step.values:
-                raise _OneByOne
-            noted = dict(zip(map(id, mine), op.notes(mine, ctx), strict=True))
-        except LeavenError:
-            raise
-        except Exception:
+        noted = None if run.step.values else self.notes_at_once(op, ctx, mine)
+        if noted is None:
             noted = self.notes_one_by_one(run, mine)
         out: list[Record] = []
         for record, here in zip(records, chosen, strict=True):
@@ -268,6 +263,15 @@ class _Part:
             elif id(record) in noted:
                 out.append(self.noted(run, record, noted[id(record)]))
         return out
+
+    def notes_at_once(self, op: Note, ctx: Context, records: list[Record]) -> dict[int, Mapping[str, Any]] | None:
+        """The notes of all records, by identity; None where one of them broke."""
+        try:
+            return dict(zip(map(id, records), op.notes(records, ctx), strict=True))
+        except LeavenError:
+            raise
+        except Exception:
+            return None
 
     def notes_one_by_one(self, run: Run, records: list[Record]) -> dict[int, Mapping[str, Any]]:
         """The notes where each record has its own parameters, or where one of them broke: which one is found out."""
@@ -355,10 +359,6 @@ class _Part:
         for name, array in op.columns(mine, ctx).items() if mine else ():
             found[name] = _spread(array, np.array(chosen, bool))
         return {f"{DECIDED}{name}": array for name, array in found.items()}
-
-
-class _OneByOne(Exception):
-    """Each record has its own parameters."""
 
 
 class _Changes:

@@ -118,12 +118,30 @@ class _File:
 
 
 def _quoted(path: Path) -> bool:
-    """True where a tab-separated file uses quotes as csv does: every field that opens with one closes with one."""
-    seen = False
+    """True where a tab-separated file uses quotes as csv does, rather than as signs in its texts.
+
+    So it is where the header does; else where each field that opens with a quote closes with one, or where only then
+    all rows have as many fields as the header.
+    """
+    width, fits, seen, closed = 0, True, False, True
     for line in lines(path):
-        for cell in line.rstrip("\r\n").split("\t") if '"' in line else ():
+        cells = line.rstrip("\r\n").split("\t")
+        if not width:
+            width = len(cells)
+            if any(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in cells):
+                return True
+        fits &= len(cells) == width or cells == [""]
+        for cell in cells if '"' in line else ():
             if cell.startswith('"'):
-                if len(cell) < 2 or not cell.endswith('"') or cell[1:-1].replace('""', "").count('"'):
-                    return False
                 seen = True
-    return seen
+                closed &= len(cell) > 1 and cell.endswith('"') and '"' not in cell[1:-1].replace('""', "")
+    if not seen:
+        return False
+    return closed or (not fits and _fits(_File(path, "\t", plain=False), width))
+
+
+def _fits(file: _File, width: int) -> bool:
+    try:
+        return all(len(row) == width for row in file.rows())
+    except DataError:
+        return False

@@ -310,21 +310,25 @@ def _no_texts(name: str, column: str, what: str, kind: str) -> DataError:
         "lists": "one label a row: make one row of each, or join them into one text.",
         "numbers": "make classes of the numbers, such as low and high; regression is not built yet.",
     }
-    fix = fixes.get(what, "") if kind == "label" else ""
-    return DataError(f"{name}: the column `{column}` holds {what}, not texts.", fix or f"make them texts: {_way(kind)}")
-
-
-def _way(kind: str) -> str:
     option = f"--{kind} COLUMN" if kind in ("text", "label") else "--field NAME=COLUMN"
-    return f"write them as such, or name another column with {option}."
+    fix = fixes.get(what, "") if kind == "label" else ""
+    return DataError(
+        f"{name}: the column `{brief(column)}` holds {what}, not texts.",
+        fix or f"write them as texts, or name another column with {option}.",
+    )
 
 
 def _no_column(table: Table, name: str, kind: str, mapped: Mapped) -> DataError:
     looks = {"label": "a label (few values, repeated)", "text": "a text"}[kind]
     way = f"name it with --{kind} COLUMN." if name == kind else f"name it with --field {name}=COLUMN."
-    taken = ", ".join(f"`{brief(c)}` is the {n}" for n, c in mapped.columns.items())
+    taken = ", ".join(f"`{brief(c)}` is the {n}" for n, c in mapped.columns.items() if _said(mapped, n))
     what = f"no other column looks like {looks}; {taken}" if taken else f"no column looks like {looks}"
     return DataError(f"{table.name}: {what}; it has {listed(table.columns)}.", way)
+
+
+def _said(mapped: Mapped, name: str) -> bool:
+    """True where a field's column was named, by the user or by its own name; not where values made it likely."""
+    return mapped.guessed.get(name, "guessed: called so") == "guessed: called so"
 
 
 def _true(array: pa.Array) -> np.ndarray:

@@ -210,11 +210,10 @@ def _instead(path: Path) -> str:
     """What in a folder without a table could be meant."""
     if (path / "run.json").is_file() and (path / "train").is_dir():
         return f"it is a run; its rows are in {path / 'train'}."
-    tables = sorted(
-        p.name
-        for p in path.iterdir()
-        if p.is_file() and p.name.lower().removesuffix(".gz").endswith(tuple(f".{kind}" for kind in KINDS))
-    )
+    about = {"dataset_dict.json", "dataset_info.json", "state.json", "run.json", "measure.json"}
+    ends = tuple(f".{kind}" for kind in KINDS)
+    files = [p.name for p in path.iterdir() if p.is_file() and p.name not in about]
+    tables = sorted(name for name in files if name.lower().removesuffix(".gz").endswith(ends))
     if tables:
         return f"give the file: {path / tables[0]}"
     return "give a file, a folder of .parquet files, or one saved by datasets.save_to_disk."

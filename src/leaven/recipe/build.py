@@ -354,7 +354,7 @@ class _Builder:
         if cause is not None and cause.args and isinstance(cause.args[0], LeavenError):
             return RecipeError(cause.args[0].what, cause.args[0].fix, where=at)
         said = _shown(problem.get("input"))
-        if wants := _bounds(cls, key) if problem["type"] in _BOUND_ERRORS else None:
+        if wants := _bounds(cls, key, problem["type"]) if problem["type"] in _BOUND_ERRORS else None:
             return RecipeError(f"{key} is {said}; {name} allows {wants[0]}.", f"{key}: {wants[1]}", where=at)
         wanted = problem["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
         wanted = _KINDS.get(problem["type"], wanted)
@@ -383,27 +383,25 @@ def _shown(value: Any) -> str:
     return cut if len(cut := repr(value)) <= 60 else cut[:57] + "..."
 
 
-def _bounds(cls: type[BaseModel], key: str) -> tuple[str, str] | None:
-    """What a number may be, in words, and a value that it may have."""
-    low = high = None
-    above = below = False
+def _bounds(cls: type[BaseModel], key: str, problem: str) -> tuple[str, str] | None:
+    """What a number may be, in words, and the nearest value that it may have."""
+    found: dict[str, Any] = {}
     for rule in cls.model_fields[key].metadata:
-        for name in ("ge", "gt"):
-            if (limit := getattr(rule, name, None)) is not None:
-                low, above = limit, name == "gt"
-        for name in ("le", "lt"):
-            if (limit := getattr(rule, name, None)) is not None:
-                high, below = limit, name == "lt"
-    if low is not None and high is not None and not above and not below:
-        return f"{low} to {high}", str(high)
-    at_least = "" if low is None else f"above {low}" if above else f"{low} or more"
-    at_most = "" if high is None else f"below {high}" if below else f"{high} at most"
-    if not at_least and not at_most:
+        found |= {name: v for name in ("ge", "gt", "le", "lt") if (v := getattr(rule, name, None)) is not None}
+    low = f"{found['ge']} or more" if "ge" in found else f"above {found['gt']}" if "gt" in found else ""
+    high = f"{found['le']} at most" if "le" in found else f"below {found['lt']}" if "lt" in found else ""
+    if not low and not high:
         return None
-    way = cls.model_fields[key].default
-    allowed = isinstance(way, int | float) and not isinstance(way, bool)
-    likely = way if allowed else high if high is not None and not below else low if not above else f"... ({at_least})"
-    return " and ".join(part for part in (at_least, at_most) if part), str(likely)
+    said = (
+        f"{found['ge']} to {found['le']}"
+        if "ge" in found and "le" in found
+        else " and ".join(filter(None, (low, high)))
+    )
+    edge = found.get("ge" if problem.startswith("greater") else "le")
+    standard = cls.model_fields[key].default
+    if edge is None and isinstance(standard, int | float):
+        edge = standard
+    return said, "..." if edge is None else str(edge)
 
 
 _BOUND_ERRORS = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
