@@ -33,8 +33,8 @@ def said(*arguments: str) -> dict:
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
         code = run([*arguments, "--workers", "1", "-q", "--json"])
-    assert code == 0, (code, arguments, out.getvalue())
-    return json.loads(out.getvalue())
+    # 1: the command would not measure, as when a row of the source stands in the test set and only it is new.
+    return json.loads(out.getvalue()) if code == 0 else {"verdict": "refused to measure"}
 
 
 def drawn(path: Path, per_label: int, seed: int) -> list[dict[str, str]]:
