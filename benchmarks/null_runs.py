@@ -4,7 +4,8 @@
 
 Two nulls: *shuffled labels* (the labels of the source are dealt out anew, so that no made row can teach anything;
 recipe classic-text, ratios 0.5, 1 and 2, test labels as they are), and *copies* (the made rows are the real ones
-again, measured with --with).  The rows of each run are drawn anew; seeds are fixed.  Student and ratio are chosen by `measure` itself.
+again, measured with --with).  The rows of each run are drawn anew; seeds are fixed.  Student and ratio are chosen
+by `measure` itself.
 """
 
 from __future__ import annotations

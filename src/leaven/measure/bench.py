@@ -98,7 +98,6 @@ class Bench:
             total=total,
         )
 
-
     def relabelled(self, students: Sequence[Student], arm: Arm, rows: Rows) -> Ints:
         """Labels of made rows as a student would give them that never saw the held-out fold: a pool row carries what
         all real rows taught, and would tell the held-out ones their own labels."""
