@@ -94,6 +94,8 @@ def facts(dataset: Dataset, recipe: Recipe, why: str, request: Request) -> list[
     for name, column in dataset.columns.items():
         if name in dataset.types and dataset.types[name] != "value":
             guess = dataset.guessed.get(name, "")
+            if guess and dataset.types[name] == "label":
+                guess = f"guessed: {len(dataset.labels)} values, {rows(_middle(dataset.labels))} each"
             option = f"--{name}" if name in ("text", "label") else f"--field {name}="
             space = "" if option.endswith("=") else " "
             said = f"{shown(column):<11} {guess}" if guess else shown(column)
@@ -113,6 +115,10 @@ def facts(dataset: Dataset, recipe: Recipe, why: str, request: Request) -> list[
     reason = f": {why}" if why != "named" else ""
     lines.append(table_line("Recipe", f"{recipe.name}{reason}", "change: -r NAME" if reason else ""))
     return lines
+
+
+def _middle(counts: Mapping[str, int]) -> int:
+    return sorted(counts.values())[len(counts) // 2]
 
 
 def players(recipe: Recipe, embedder: str) -> str:

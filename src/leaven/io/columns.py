@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from leaven.errors import DataError, brief, listed, nearest
@@ -20,7 +21,8 @@ SPLIT_NAMES = {
     "test": "test", "testing": "test",
     "dev": "dev", "validation": "dev", "valid": "dev", "val": "dev", "eval": "dev",
 }  # fmt: skip
-SAMPLE = 1000
+BY_NAME = "guessed: by its name"
+SAMPLE, BATCHES = 1000, 16
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,12 @@ def map_columns(table: Table, fields: Mapping[str, str], named: Mapping[str, str
     for name in [n for n in types if n not in columns and n in free]:
         columns[name] = name
         free.remove(name)
-        guessed[name] = "guessed: called so"
+        guessed[name] = BY_NAME
     missing = [n for n in types if n not in columns]
     if missing and guess:
         rows = _sample(table)
         for name in sorted(missing, key=lambda n: types[n] != "label"):  # a label is easier to tell than a text
-            column, why = _guess(types[name], free, rows, len(free))
+            column, why = _guess(types[name], free, rows)
             if column:
                 columns[name] = column
                 guessed[name] = why
@@ -76,19 +78,21 @@ def _way(name: str, column: str, table: Table) -> str:
     option = f"--{name} " if name in ("text", "label") else f"--field {name}="
     likely = nearest(column, table.columns) or ""
     if not likely and name in ("text", "label"):
-        likely, _ = _guess(name, [c for c in table.columns if c not in OURS], _sample(table), 0)
+        likely, _ = _guess(name, [c for c in table.columns if c not in OURS], _sample(table))
     return f"{option}{likely or 'COLUMN'}"
 
 
 def _sample(table: Table) -> dict[str, list[Any]]:
+    """Some rows of each of the first batches: a file sorted by label has but one in its first thousand rows."""
     found: dict[str, list[Any]] = {}
-    for batch in table.batches():
-        found = {name: batch.column(name).to_pylist() for name in batch.schema.names}
-        break
-    return {name: values[:SAMPLE] for name, values in found.items()}
+    for batch in islice(table.batches(), BATCHES):
+        some = batch.slice(0, SAMPLE if not found else SAMPLE // BATCHES)
+        for name in batch.schema.names:
+            found.setdefault(name, []).extend(some.column(name).to_pylist())
+    return found
 
 
-def _guess(kind: str, free: Sequence[str], rows: Mapping[str, list[Any]], _: int) -> tuple[str, str]:
+def _guess(kind: str, free: Sequence[str], rows: Mapping[str, list[Any]]) -> tuple[str, str]:
     """The likeliest column of a type and the reason, or two empty texts."""
     texts = {c: [str(v) for v in rows.get(c, []) if v not in (None, "")] for c in free}
     texts = {c: v for c, v in texts.items() if v}
@@ -107,7 +111,7 @@ def _guess(kind: str, free: Sequence[str], rows: Mapping[str, list[Any]], _: int
         for column in named + long:
             distinct = len(set(texts[column])) / len(texts[column])
             varied = "nearly all different" if distinct > 0.9 else f"{distinct:.0%} different"
-            return column, f"guessed: {'called so' if column in named else 'the longest'}, {varied}"
+            return column, f"guessed: {'by its name' if column in named else 'the longest'}, {varied}"
     return "", ""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaven.errors import DataError, brief, listed
 from leaven.fields import TYPES
-from leaven.io.columns import OURS, SPLIT_NAMES, Mapped, map_columns
+from leaven.io.columns import BY_NAME, OURS, SPLIT_NAMES, Mapped, map_columns
 from leaven.io.json_rows import HELD
 from leaven.io.sets import ID, OWN, ROW, RowSet, row_hashes
 from leaven.io.table import Table, check_lengths
@@ -328,7 +328,7 @@ def _no_column(table: Table, name: str, kind: str, mapped: Mapped) -> DataError:
 
 def _said(mapped: Mapped, name: str) -> bool:
     """True where a field's column was named, by the user or by its own name; not where values made it likely."""
-    return mapped.guessed.get(name, "guessed: called so") == "guessed: called so"
+    return mapped.guessed.get(name, BY_NAME) == BY_NAME
 
 
 def _true(array: pa.Array) -> np.ndarray:

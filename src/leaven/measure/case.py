@@ -104,7 +104,7 @@ class Case:
         """The test rows whose label a model could know."""
         known = [i for i, label in enumerate(found.labels) if label in self.code]
         if not known:
-            raise DataError("no test row has a label of the source.", "give a test set of the same labels: --test FILE")
+            raise DataError("no test row has a label of the source.", "give a test set of its labels: --test FILE")
         if len(known) < len(found.labels):
             unknown = {label for label in found.labels if label not in self.code}
             what = f"{len(found.labels) - len(known):,} of {len(found.labels):,} test rows"
@@ -131,7 +131,7 @@ class Case:
         labels = np.array([self.code[str(found.labels[i])] for i in keep], np.int64)
         return Rows([found.texts[i] for i in keep], labels)
 
-    # -- made rows ------------------------------------------------------------------------------------------------------
+    # -- made rows ------------------------------------------------------------------------------------------------
 
     def of_run(self, folder: Path) -> Rows:
         """The made rows of train/, with the real row that each came from."""
