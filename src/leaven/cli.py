@@ -95,6 +95,9 @@ def augment(
 ) -> None:
     """Make new rows from DATA, keep the good ones, and write them blended with yours to DIR/train."""
     from leaven import terminal
+
+    progress = terminal.Progress(quiet=quiet)
+    progress.waiting(f"read {terminal.shown(data)}")  # at once: what comes next is imported first
     from leaven.engine.augment import Request
     from leaven.engine.augment import augment as run_augment
 
@@ -113,7 +116,6 @@ def augment(
         limit=limit,
         operators=operators or (),
     )
-    progress = terminal.Progress(quiet=quiet)
     try:
         run = run_augment(request, progress)
     finally:

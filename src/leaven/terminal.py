@@ -159,6 +159,7 @@ class Progress:
         state = "new" if new else "goes on"
         if self.quiet:
             return
+        self.clear()
         if self.live:
             for line in facts(dataset, recipe, why, request):
                 print(styled(line, "dim", self.stream), file=self.stream)
@@ -287,7 +288,8 @@ def summary(run: Run) -> list[str]:
         )
     if done.balance:
         lines.append(f"Balance   {balance(done.balance, dataset.labels)}")
-    lines.append(f'Look:  {out}/refused      Load: datasets.load_dataset("{out}/train")')
+    look = f"Look:  {out}/refused      " if done.refused else ""
+    lines.append(f'{look}Load: datasets.load_dataset("{out}/train")')
     if "test" in dataset.counts:
         lines.append(f"Next:  leaven measure {out}                    (did it help?)")
     else:

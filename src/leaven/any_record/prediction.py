@@ -63,7 +63,9 @@ class Prediction(Note):
     def bind(self, columns: Mapping[str, Column]) -> Self:
         """Take all texts for input where none is named, and the data's group."""
         kinds = ("text", "question", "context", "caption", "answer")
-        texts = [name for name, column in columns.items() if column.type in kinds and name != self.target]
+        texts = [
+            name for name, column in columns.items() if column.type in kinds and column.written and name != self.target
+        ]
         groups = [name for name, column in columns.items() if column.type == "group"]
         group = self.group or next(iter(groups), None)
         return self.model_copy(update={"input": self.input or texts, "group": group})

@@ -222,7 +222,7 @@ class Engine:
             stream.work.append(run)
 
     def no_test_row(self, stream: Stream, columns: Mapping[str, Column]) -> None:
-        step = Step(NearTest(on=self.dataset.main("text")), "blend", "near_test", 0)
+        step = Step(NearTest(on=self.dataset.main("text")), "near_test", "near_test", 0)
         run = Run(step, 0, dict(columns))
         stream.work.append(replace(run, state=self.fit(run)))
 
@@ -364,8 +364,8 @@ class Engine:
     def run_jobs(self, stage: Stage, jobs: list[tuple[Piece, Job]], parts: int) -> None:
         runs = [w for w in stage.work if isinstance(w, Run)]
         self.number += len(runs) + (stage.decided is not None)
-        makes = [r for r in runs if r.step.op.kind == "make"] or runs[-1:]
-        title = ", ".join(f"{r.step.op.kind} {r.step.name}" for r in makes)
+        telling = [r for r in runs if r.step.op.kind == "make"] or [r for r in runs if r.state] or runs[-1:]
+        title = ", ".join(f"{r.step.op.kind} {r.step.name}" for r in telling)
         waits = stage.decided or stage.deciding
         if not title and waits:
             title = f"keep {waits.step.name}"

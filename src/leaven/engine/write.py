@@ -59,7 +59,9 @@ class Writer:
         self.codes = {name: i for i, name in enumerate(dataset.labels)}
         self.noted = _noted(recipe, dataset.typed())
         self.scores = sorted(n for n, c in self.noted.items() if c.type == SCORE)
-        self.extra = sorted(n for n, c in self.noted.items() if c.written and n not in dataset.types)
+        self.extra = sorted(
+            n for n, c in self.noted.items() if c.written and c.type != SCORE and n not in dataset.types
+        )
         self.done = Written()
 
     def write(self, outcome: Outcome) -> Written:

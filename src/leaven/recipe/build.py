@@ -190,6 +190,12 @@ class _Builder:
         if head in LATER or head == "from":
             what = LATER.get(head, "a chain inside another step")
             raise RecipeError(f"`{head}` ({what}) is not built yet.", "leave it out.", where=self.at(line))
+        if when is not None and head in ("any", "repeat"):
+            raise RecipeError(
+                f"`when` beside `{head}` is not built yet.",
+                "put `when` beside the steps inside it.",
+                where=self.at(line),
+            )
         if head == "any":
             return self.fork(value, line)
         if head == "repeat":
@@ -222,6 +228,12 @@ class _Builder:
             raise RecipeError(f"times is {times}; repeat allows 1 to 1000.", "times: 10", where=self.at(line))
         if (result := value.get("result", "all")) not in ("all", "last"):
             raise RecipeError(f"result is {result}; repeat allows all and last.", "result: last", where=self.at(line))
+        if result == "last" and until and until.kept is not None:
+            raise RecipeError(
+                "`result: last` forgets what earlier rounds kept, which `until: {per, kept}` counts.",
+                "leave out `result`.",
+                where=self.at(line),
+            )
         return Repeat(self.nodes(value["steps"], line), times, until, result == "last", line)
 
     def until(self, value: Any, line: int) -> Until | None:
