@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from leaven import __version__
 from leaven.engine.folder import Folder, replace_folder
 from leaven.engine.local import Engine
-from leaven.engine.local import Reporter as StageReporter
+from leaven.engine.reporter import Reporter as StageReporter
 from leaven.engine.write import Writer, Written
 from leaven.errors import DataError
 from leaven.io import dataset as datasets

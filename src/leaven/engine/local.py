@@ -6,18 +6,12 @@ that a killed run goes on where it was, and a stale part is never read.
 
 from __future__ import annotations
 
-import os
-import pickle
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from multiprocessing import get_context, parent_process
 from pathlib import Path
-from threading import Thread
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,64 +20,20 @@ import pyarrow.compute as pc
 from leaven import __version__
 from leaven.context import Context, Rows
 from leaven.engine.folder import Folder, write_whole
-from leaven.engine.part import BELOW, DECIDED, GOES_ON, Join, Run, Split, Stage, for_all, run_part, within_part
+from leaven.engine.part import BELOW, DECIDED, Join, Run, Split, Stage, for_all, within_part
+from leaven.engine.pieces import Piece, going, side_by_side, table_bytes
+from leaven.engine.reporter import Reporter, Silent
+from leaven.engine.workers import Job, Workers, models
 from leaven.fields import Column
 from leaven.io.dataset import Dataset
 from leaven.keep.near_test import NearTest
-from leaven.models.embedders import LocalModels, choose
-from leaven.operators import Keep, find
+from leaven.models.embedders import choose
+from leaven.operators import Keep
 from leaven.recipe import Fork, Node, Recipe, Repeat, Step, advance, lineage
 from leaven.records import canonical, digest, place
 
 if TYPE_CHECKING:
     from leaven.operators import Operator
-
-
-class Reporter(Protocol):
-    """Who is told how the work goes on."""
-
-    def stage(self, number: int, steps: int, title: str, records: int) -> None: ...
-
-    def part(self, records: int, counts: Mapping[str, int]) -> None: ...
-
-    def waiting(self, what: str) -> None: ...
-
-
-class Silent:
-    """Nobody is told."""
-
-    def stage(self, number: int, steps: int, title: str, records: int) -> None: ...
-
-    def part(self, records: int, counts: Mapping[str, int]) -> None: ...
-
-    def waiting(self, what: str) -> None: ...
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A part of a stream: a record batch of an input set (``batch`` >= 0), a file that a stage wrote, or what several
-    rounds made of one part (``of``)."""
-
-    path: str
-    name: str
-    batch: int = -1
-    of: tuple[Piece, ...] = ()
-
-    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
-        if self.of:
-            return pa.concat_tables([piece.read(columns) for piece in self.of], promote_options="default")
-        if self.batch >= 0:
-            with pa.OSFile(self.path, "rb") as source:
-                return pa.Table.from_batches([pa.ipc.open_file(source).get_batch(self.batch)])
-        options = pa.ipc.IpcReadOptions()
-        with pa.OSFile(self.path, "rb") as source:
-            reader = pa.ipc.open_file(source, options=options)
-            if columns is not None:
-                included = [i for i, name in enumerate(reader.schema.names) if name in columns]
-                options = pa.ipc.IpcReadOptions(included_fields=included)
-                source.seek(0)
-                reader = pa.ipc.open_file(source, options=options)
-            return reader.read_all()
 
 
 @dataclass
@@ -124,7 +74,8 @@ class Engine:
         reporter: Reporter | None = None,
     ) -> None:
         self.recipe, self.dataset, self.folder = recipe, dataset, folder
-        self.seed, self.workers, self.limit, self.operators = seed, workers, limit, tuple(operators)
+        self.seed, self.limit = seed, limit
+        self.pool = Workers(workers, operators, sorted({step.op.name for step in recipe.steps()}))
         self.reporter = reporter or Silent()
         self.typed = dataset.typed()
         self.lineage = lineage(recipe)
@@ -148,9 +99,7 @@ class Engine:
         self.prints: dict[str, str] = {}
 
     def run(self) -> Outcome:
-        with ExitStack() as stack:
-            self.stack = stack
-            self.pool: ProcessPoolExecutor | None = None
+        with self.pool:
             for chain in self.recipe.chains:
                 stream = self.begin(chain.start)
                 columns = dict(self.typed)
@@ -180,7 +129,7 @@ class Engine:
         address = digest(self.print_of(name), f"{self.limit} {self.seed}").hex()
         file = self.folder.parts / f"{address}.arrow"
         if not file.exists():
-            write_whole(file, _bytes(table.take(pa.array(chosen))))
+            write_whole(file, table_bytes(table.take(pa.array(chosen))))
         return Stream([Piece(str(file), address)], dict(self.typed))
 
     def walk(
@@ -261,7 +210,7 @@ class Engine:
         self.replaced += [p for i, pieces in enumerate(rounds) if i not in taken for p in pieces]
         columns.update(after)
         self.made = made_before
-        stream.pieces = _side_by_side([*(rounds[i] for i in taken), *([others] if others else [])])
+        stream.pieces = side_by_side([*(rounds[i] for i in taken), *([others] if others else [])])
 
     def apart(self, pieces: list[Piece], branch: tuple[str, ...]) -> tuple[list[Piece], list[Piece]]:
         """The records of a branch, and those of the other branches, which its rounds leave alone."""
@@ -269,7 +218,7 @@ class Engine:
             return pieces, []
         mine, others = [], []
         for piece in pieces:
-            table = _going(piece.read())
+            table = going(piece.read())
             here = pc.equal(table.column("_branch"), BELOW.join(branch))
             mine.append(self.stored(table.filter(here), "mine", piece.name, *branch))
             others.append(self.stored(table.filter(pc.invert(here)), "others", piece.name, *branch))
@@ -284,10 +233,10 @@ class Engine:
         key = "_root" if until.per == "root" else until.per
         have: Counter[Any] = Counter()
         for piece in (p for pieces in (rounds[-1:] if node.last else rounds) for p in pieces):
-            have.update(_going(piece.read([key, "_state"])).column(key).to_pylist())
+            have.update(going(piece.read([key, "_state"])).column(key).to_pylist())
         found, some = [], False
         for piece in base:
-            table = _going(piece.read())
+            table = going(piece.read())
             values = table.column("_id" if key == "_root" and key not in table.column_names else key).to_pylist()
             rows = [i for i, value in enumerate(values) if have[value] < goal]
             some = some or bool(rows)
@@ -299,7 +248,7 @@ class Engine:
         name = digest(*said).hex()
         path = self.folder.parts / f"{name}.arrow"
         if not path.exists():
-            write_whole(path, _bytes(table))
+            write_whole(path, table_bytes(table))
         return Piece(str(path), name)
 
     def dev_accuracy(self) -> float:
@@ -372,36 +321,8 @@ class Engine:
         self.reporter.stage(min(self.number, self.total), self.total, title, parts)
         for _ in range(parts - len(jobs)):
             self.reporter.part(1, {})
-        if not jobs:
-            return
-        if self.workers == 1 or len(jobs) == 1:
-            for _, job in jobs:
-                self.reporter.part(1, work(job, stage))
-            return
-        packed = pickle.dumps(stage)
-        running: set[Future[dict[str, int]]] = set()
-        todo: Iterator[tuple[Piece, Job]] = iter(jobs)
-        pool = self.workers_pool()
-        for _, job in todo:
-            running.add(pool.submit(work_packed, job, packed))
-            if len(running) >= 2 * self.workers:
-                running = self.collect(running)
-        while running:
-            running = self.collect(running)
-
-    def collect(self, running: set[Future[dict[str, int]]]) -> set[Future[dict[str, int]]]:
-        done, rest = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
-        for future in done:
-            self.reporter.part(1, future.result())
-        return set(rest)
-
-    def workers_pool(self) -> ProcessPoolExecutor:
-        if self.pool is None:
-            named = sorted({step.op.name for step in self.recipe.steps()})
-            self.pool = self.stack.enter_context(
-                ProcessPoolExecutor(self.workers, get_context("spawn"), start_worker, (self.operators, named))
-            )
-        return self.pool
+        for counts in self.pool.run(stage, [job for _, job in jobs]):
+            self.reporter.part(1, counts)
 
     # -- what all must be seen for --------------------------------------------------------------------------------
 
@@ -491,7 +412,7 @@ class Engine:
         wanted = [c for c in self.schema.names if c in columns]
         tables = []
         for piece in self.made:
-            tables.append(_going(piece.read(["_id", "_root", "_state", *wanted])).select(["_id", "_root", *wanted]))
+            tables.append(going(piece.read(["_id", "_root", "_state", *wanted])).select(["_id", "_root", *wanted]))
         return pa.concat_tables(tables) if tables else self.schema_table()
 
     def schema_table(self) -> pa.Table:
@@ -557,109 +478,11 @@ class Engine:
         return self.models_print() if any(_embeds(run.step.op) for run in runs) else ""
 
 
-# -- in a worker ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Job:
-    """One part of one stage."""
-
-    stage: str
-    piece: Piece
-    decision: tuple[str, int] | None
-    out: str
-    folder: str
-    models: str
-
-
-def start_worker(operators: Sequence[str], named: Sequence[str]) -> None:
-    """Load the operators that the recipe names, so that a plan can be unpacked; one thread for each worker."""
-    from threadpoolctl import threadpool_limits
-
-    Thread(target=_end_with_parent, daemon=True).start()
-    threadpool_limits(1)
-    pa.set_cpu_count(1)
-    for name in named:
-        find(name, operators)
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed has nobody to work for."""
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
-
-
-_unpacked: dict[str, Stage] = {}
-
-
-def work_packed(job: Job, packed: bytes) -> dict[str, int]:
-    if job.stage not in _unpacked:
-        _unpacked.clear()
-        _unpacked[job.stage] = pickle.loads(packed)  # noqa: S301  from our own parent process, over its pipe
-    return work(job, _unpacked[job.stage])
-
-
-def work(job: Job, stage: Stage) -> dict[str, int]:
-    """Run a part and put its file in place; how many records went which way."""
-    folder = Path(job.folder)
-    decision = _decision(*job.decision) if job.decision else None
-    table = job.piece.read()
-    table = table.select([n for n in table.column_names if not n.startswith(DECIDED)])
-    done = run_part(stage, table, decision, lambda name: states(folder, name), models(folder, job.models))
-    write_whole(Path(job.out), _bytes(done))
-    counts = np.bincount(done.column("_state").to_numpy(), minlength=4)
-    return {"records": len(table), "on": int(counts[0]), "refused": int(counts[1]), "failed": int(counts[2])}
-
-
-@lru_cache(maxsize=8)
-def states(folder: Path, name: str) -> Mapping[str, Any]:
-    return Folder(folder).load_state(name)
-
-
-@lru_cache(maxsize=2)
-def models(folder: Path, name: str) -> LocalModels:
-    return LocalModels(Folder(folder).load_state(name) if name else {"name": "wordllama"})
-
-
-@lru_cache(maxsize=2)
-def _decisions(path: str) -> tuple[np.ndarray, np.ndarray]:
-    with np.load(path, allow_pickle=False) as found:
-        return found["codes"], found["edges"]
-
-
-def _decision(path: str, index: int) -> np.ndarray:
-    codes, edges = _decisions(path)
-    return codes[edges[index] : edges[index + 1]]
-
-
-def _bytes(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    options = pa.ipc.IpcWriteOptions(compression="lz4")
-    with pa.ipc.new_file(sink, table.schema, options=options) as writer:
-        writer.write_table(table.combine_chunks())
-    found: bytes = sink.getvalue().to_pybytes()
-    return found
-
-
-def _going(table: pa.Table) -> pa.Table:
-    """The rows that go on; an input set has no others."""
-    return table.filter(pc.equal(table.column("_state"), GOES_ON)) if "_state" in table.column_names else table
-
-
-def _side_by_side(layers: list[list[Piece]]) -> list[Piece]:
-    """Piece by piece what several rounds made of it, so that all records of a root stay in one part."""
-    if len(layers) < 2:
-        return layers[0] if layers else []
-    return [Piece("", digest("rounds", *(p.name for p in of)).hex(), of=of) for of in zip(*layers, strict=True)]
-
-
 def _decided(piece: Piece) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Which of the rows that go on the keep is about, and the columns to decide by of just these."""
     with pa.OSFile(piece.path, "rb") as source:
         names = pa.ipc.open_file(source).schema.names
-    table = _going(piece.read([n for n in names if n.startswith(DECIDED) or n in ("_order", "_state")]))
+    table = going(piece.read([n for n in names if n.startswith(DECIDED) or n in ("_order", "_state")]))
     mask = np.ones(len(table), bool)
     if f"{DECIDED}mask" in table.column_names:
         mask = table.column(f"{DECIDED}mask").to_numpy()

@@ -1,0 +1,60 @@
+"""Parts of a stream, as files: read, written, and laid side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from leaven.engine.part import GOES_ON
+from leaven.records import digest
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a stream: a record batch of an input set (``batch`` >= 0), a file that a stage wrote, or what several
+    rounds made of one part (``of``)."""
+
+    path: str
+    name: str
+    batch: int = -1
+    of: tuple[Piece, ...] = ()
+
+    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+        if self.of:
+            return pa.concat_tables([piece.read(columns) for piece in self.of], promote_options="default")
+        if self.batch >= 0:
+            with pa.OSFile(self.path, "rb") as source:
+                return pa.Table.from_batches([pa.ipc.open_file(source).get_batch(self.batch)])
+        options = pa.ipc.IpcReadOptions()
+        with pa.OSFile(self.path, "rb") as source:
+            reader = pa.ipc.open_file(source, options=options)
+            if columns is not None:
+                included = [i for i, name in enumerate(reader.schema.names) if name in columns]
+                options = pa.ipc.IpcReadOptions(included_fields=included)
+                source.seek(0)
+                reader = pa.ipc.open_file(source, options=options)
+            return reader.read_all()
+
+
+def table_bytes(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.ipc.new_file(sink, table.schema, options=options) as writer:
+        writer.write_table(table.combine_chunks())
+    found: bytes = sink.getvalue().to_pybytes()
+    return found
+
+
+def going(table: pa.Table) -> pa.Table:
+    """The rows that go on; an input set has no others."""
+    return table.filter(pc.equal(table.column("_state"), GOES_ON)) if "_state" in table.column_names else table
+
+
+def side_by_side(layers: list[list[Piece]]) -> list[Piece]:
+    """Piece by piece what several rounds made of it, so that all records of a root stay in one part."""
+    if len(layers) < 2:
+        return layers[0] if layers else []
+    return [Piece("", digest("rounds", *(p.name for p in of)).hex(), of=of) for of in zip(*layers, strict=True)]

@@ -1,0 +1,133 @@
+"""Run parts: in this process, or in as many as there are cores.  What a part comes to does not depend on which."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from leaven.engine.folder import Folder, write_whole
+from leaven.engine.part import DECIDED, Stage, run_part
+from leaven.engine.pieces import Piece, table_bytes
+from leaven.models.embedders import LocalModels
+from leaven.operators import find
+
+
+@dataclass(frozen=True)
+class Job:
+    """One part of one stage."""
+
+    stage: str
+    piece: Piece
+    decision: tuple[str, int] | None
+    out: str
+    folder: str
+    models: str
+
+
+class Workers:
+    """Processes that are started when there is work for more than one, and end with the block."""
+
+    def __init__(self, number: int, operators: Sequence[str], named: Sequence[str]) -> None:
+        self.number = number
+        self.loads = (tuple(operators), tuple(named))
+        self.pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.pool:
+            self.pool.shutdown(cancel_futures=True)
+
+    def run(self, stage: Stage, jobs: Sequence[Job]) -> Iterator[dict[str, int]]:
+        """Run the parts of a stage; how many records went which way, as each part ends."""
+        if self.number == 1 or len(jobs) == 1:
+            for job in jobs:
+                yield work(job, stage)
+            return
+        if jobs and self.pool is None:
+            self.pool = ProcessPoolExecutor(self.number, get_context("spawn"), start_worker, self.loads)
+        packed = pickle.dumps(stage)
+        running: set[Future[dict[str, int]]] = set()
+        for job in jobs:
+            assert self.pool is not None
+            running.add(self.pool.submit(work_packed, job, packed))
+            while len(running) >= 2 * self.number:  # not all at once: a stage may have thousands of parts
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in done)
+
+
+def start_worker(operators: Sequence[str], named: Sequence[str]) -> None:
+    """Load the operators that the recipe names, so that a plan can be unpacked; one thread for each worker."""
+    from threadpoolctl import threadpool_limits
+
+    Thread(target=_end_with_parent, daemon=True).start()
+    threadpool_limits(1)
+    pa.set_cpu_count(1)
+    for name in named:
+        find(name, operators)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed has nobody to work for."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+_unpacked: dict[str, Stage] = {}
+
+
+def work_packed(job: Job, packed: bytes) -> dict[str, int]:
+    if job.stage not in _unpacked:
+        _unpacked.clear()
+        _unpacked[job.stage] = pickle.loads(packed)  # noqa: S301  from our own parent process, over its pipe
+    return work(job, _unpacked[job.stage])
+
+
+def work(job: Job, stage: Stage) -> dict[str, int]:
+    """Run a part and put its file in place; how many records went which way."""
+    folder = Path(job.folder)
+    decision = _decision(*job.decision) if job.decision else None
+    table = job.piece.read()
+    table = table.select([n for n in table.column_names if not n.startswith(DECIDED)])
+    done = run_part(stage, table, decision, lambda name: states(folder, name), models(folder, job.models))
+    write_whole(Path(job.out), table_bytes(done))
+    counts = np.bincount(done.column("_state").to_numpy(), minlength=4)
+    return {"records": len(table), "on": int(counts[0]), "refused": int(counts[1]), "failed": int(counts[2])}
+
+
+@lru_cache(maxsize=8)
+def states(folder: Path, name: str) -> Mapping[str, Any]:
+    return Folder(folder).load_state(name)
+
+
+@lru_cache(maxsize=2)
+def models(folder: Path, name: str) -> LocalModels:
+    return LocalModels(Folder(folder).load_state(name) if name else {"name": "wordllama"})
+
+
+@lru_cache(maxsize=2)
+def _decisions(path: str) -> tuple[np.ndarray, np.ndarray]:
+    with np.load(path, allow_pickle=False) as found:
+        return found["codes"], found["edges"]
+
+
+def _decision(path: str, index: int) -> np.ndarray:
+    codes, edges = _decisions(path)
+    return codes[edges[index] : edges[index + 1]]
