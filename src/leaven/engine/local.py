@@ -20,9 +20,10 @@ import pyarrow.compute as pc
 from leaven import __version__
 from leaven.context import Context, Rows
 from leaven.engine.folder import Folder, write_whole
-from leaven.engine.part import BELOW, DECIDED, Join, Run, Split, Stage, for_all, within_part
+from leaven.engine.part import for_all, within_part
 from leaven.engine.pieces import Piece, going, side_by_side, table_bytes
 from leaven.engine.reporter import Reporter, Silent
+from leaven.engine.stage import BELOW, DECIDED, Join, Run, Split, Stage
 from leaven.engine.workers import Job, Workers, models
 from leaven.fields import Column
 from leaven.io.dataset import Dataset
@@ -266,7 +267,7 @@ class Engine:
         run = Run(Step(judge, "dev", "dev", 0), 0, self.typed)
         state = self.folder.load_state(self.fit(run))
         table = self.dataset.table("dev" if "dev" in self.dataset.counts else "source")
-        from leaven.engine.part import to_records
+        from leaven.engine.rows import to_records
 
         stage = self.stage_of([], None, None, dict(self.typed))
         records = to_records(table, stage)

@@ -7,8 +7,8 @@ those that failed.  Nothing here knows how many parts or workers there are.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +16,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leaven.context import Context
+from leaven.engine.rows import in_one, to_records, to_table
+from leaven.engine.stage import (
+    DECIDED,
+    FAILED,
+    GOES_ON,
+    HEAD,
+    LEFT,
+    REFUSED,
+    Join,
+    Run,
+    Split,
+    Stage,
+    is_real,
+    real_rows,
+)
 from leaven.errors import LeavenError
-from leaven.fields import SCORE, VALUE, Column, dropped
-from leaven.io.dataset import SET_BITS, SETS
+from leaven.fields import Column, dropped
 from leaven.operators import Keep, Make, Note
 from leaven.recipe import Step
 from leaven.records import Entry, Record, canonical, child_id, digest
@@ -26,70 +40,6 @@ from leaven.records import Entry, Record, canonical, child_id, digest
 if TYPE_CHECKING:
     from leaven.context import Models
     from leaven.operators import Operator
-
-GOES_ON, REFUSED, FAILED, LEFT = range(4)
-DECIDED = "_k_"
-BELOW = "\x1f"
-"""Between the names of nested branches, where a path of them is stored."""
-STEPS = pa.list_(pa.struct([("step", pa.string()), ("round", pa.int64()), ("drawn", pa.string())]))
-HEAD = pa.schema(
-    [
-        pa.field("_id", pa.string()),
-        pa.field("_order", pa.int64()),
-        pa.field("_root", pa.string()),
-        pa.field("_parents", pa.list_(pa.string())),
-        pa.field("_steps", STEPS),
-        pa.field("_made", pa.bool_()),
-        pa.field("_branch", pa.string()),
-        pa.field("_state", pa.int8()),
-        pa.field("_step", pa.string()),
-        pa.field("_reason", pa.string()),
-        pa.field("_detail", pa.string()),
-    ]
-)
-
-
-@dataclass(frozen=True)
-class Run:
-    """A step within a stage; ``state`` names its fitted state, ``columns`` what stands before it."""
-
-    step: Step
-    round: int
-    columns: Mapping[str, Column]
-    state: str = ""
-
-
-@dataclass(frozen=True)
-class Split:
-    """Each record that stands in the branch ``at`` goes into every branch below it."""
-
-    branches: tuple[str, ...]
-    at: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Join:
-    """The branches below ``at`` are one stream again."""
-
-    at: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What is done to each part between two waits.
-
-    ``decided`` is the keep whose decision (an index into its reasons for each row) opens the stage, ``deciding`` the
-    one whose columns close it.
-    """
-
-    work: tuple[Run | Split | Join, ...]
-    columns: Mapping[str, Column]
-    schema: pa.Schema
-    seed: int
-    constants: Mapping[str, Any]
-    lineage: tuple[frozenset[str], frozenset[str]]
-    decided: Run | None = None
-    deciding: Run | None = None
 
 
 def run_part(
@@ -403,22 +353,6 @@ def for_all(step: Step, ctx: Context) -> Keep:
     return op
 
 
-_NOTHING = Column(VALUE, written=False)
-
-
-def is_real(parents: Sequence[str], order: int) -> bool:
-    """True for a row of the source or the pool itself; a candidate made elsewhere is none."""
-    return not parents and order >> SET_BITS != SETS.index("given")
-
-
-def real_rows(table: pa.Table) -> np.ndarray:
-    """``is_real`` of each row."""
-    parents = table.column("_parents")
-    bare = pc.list_value_length(parents).fill_null(0).to_numpy() == 0
-    found: np.ndarray = bare & (table.column("_order").to_numpy() >> SET_BITS != SETS.index("given"))
-    return found
-
-
 def group_keys(records: Sequence[Record], scope: Sequence[str]) -> np.ndarray:
     """A 64-bit hash of each record's group."""
     keys = [digest(canonical([_group(record, name) for name in scope]), size=8) for record in records]
@@ -456,144 +390,3 @@ _as_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str).enc
 
 def _entry(run: Run, drawn: Mapping[str, Any]) -> Entry:
     return run.step.name, run.round, _as_json(drawn) if drawn else "{}"
-
-
-# -- tables and records ---------------------------------------------------------------------------------------------
-
-
-def arrow_type(column: Column, stored: pa.DataType | None) -> pa.DataType:
-    """How a column stands in a table: as it was read, a score as a number, anything else as JSON."""
-    if stored is not None:
-        return stored
-    return pa.float64() if column.type == SCORE else pa.string()
-
-
-def to_records(table: pa.Table | pa.RecordBatch, stage: Stage) -> list[Record]:
-    """The rows as records.  A source table has no history yet: each row is its own root."""
-    data = frozenset(stage.schema.names)
-    names = [n for n in table.schema.names if not n.startswith("_")]
-    values = [
-        [None if v is None else json.loads(v) for v in column] if _is_json(name, stage) else column
-        for name, column in ((n, table.column(n).to_pylist()) for n in names)
-    ]
-    every = data.issuperset(names)
-    rows: Iterator[dict[str, Any]] = (
-        dict(zip(names, row, strict=True))
-        if every
-        else {n: v for n, v in zip(names, row, strict=True) if v is not None or n in data}
-        for row in (zip(*values, strict=True) if names else iter([()] * table.num_rows))
-    )
-    ids, orders = table.column("_id").to_pylist(), table.column("_order").to_pylist()
-    if "_root" not in table.schema.names:
-        given = SETS.index("given")
-        return [
-            Record(i, row, i, order, made=order >> SET_BITS == given)
-            for i, row, order in zip(ids, rows, orders, strict=True)
-        ]
-    return [
-        Record(i, row, root, order, parents, steps, made, tuple(branch.split(BELOW)) if branch else ())
-        for i, row, root, order, parents, steps, made, branch in zip(
-            ids,
-            rows,
-            table.column("_root").to_pylist(),
-            orders,
-            _lists(table.column("_parents"), lambda flat: flat.to_pylist()),
-            _lists(
-                table.column("_steps"), lambda flat: list(zip(*(c.to_pylist() for c in flat.flatten()), strict=True))
-            ),
-            table.column("_made").to_pylist(),
-            table.column("_branch").to_pylist(),
-            strict=True,
-        )
-    ]
-
-
-def _lists(column: pa.ChunkedArray, decode: Callable[[pa.Array], list[Any]]) -> list[tuple[Any, ...]]:
-    """The lists of a column as tuples: all their items decoded at once, then dealt out."""
-    flat = decode(pa.concat_arrays([chunk.flatten() for chunk in column.chunks])) if column.num_chunks else []
-    found, at = [], 0
-    for length in pc.list_value_length(column).to_pylist():
-        found.append(tuple(flat[at : at + length]))
-        at += length
-    return found
-
-
-def _listed(items: pa.Array, lengths: list[int], kind: pa.DataType) -> pa.Array:
-    """A column of lists from all their items."""
-    offsets = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64))).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), items, type=kind)
-
-
-def _is_json(name: str, stage: Stage) -> bool:
-    if name in stage.schema.names:
-        return False
-    column = stage.columns.get(name)
-    return name.startswith(("parent.", "root.")) or (column is not None and column.type == VALUE)
-
-
-def schema_of(stage: Stage) -> pa.Schema:
-    """How the parts of a stage are stored."""
-    schema = HEAD
-    lineage = [f"parent.{n}" for n in sorted(stage.lineage[0])] + [f"root.{n}" for n in sorted(stage.lineage[1])]
-    for name in [*stage.columns, *lineage]:
-        column = stage.columns.get(name, _NOTHING)
-        stored = stage.schema.field(name).type if name in stage.schema.names else None
-        schema = schema.append(pa.field(name, arrow_type(column, stored)))
-    return schema
-
-
-def to_table(
-    records: Sequence[Record], out: Sequence[tuple[int, Record]], extra: Mapping[str, pa.Array], stage: Stage
-) -> pa.Table:
-    """The part as it is stored: first the records that go on, then those that do not."""
-    every = [*records, *(record for _, record in out)]
-    entries = [entry for r in every for entry in r.steps]
-    steps = pa.StructArray.from_arrays(
-        [pa.array([e[i] for e in entries], STEPS.value_type.field(i).type) for i in range(3)],
-        fields=list(STEPS.value_type),
-    )
-    parents = pa.array([parent for r in every for parent in r.parents], pa.string())
-    arrays: dict[str, Any] = {
-        "_id": [r.id for r in every],
-        "_order": [r.order for r in every],
-        "_root": [r.root for r in every],
-        "_parents": _listed(parents, [len(r.parents) for r in every], HEAD.field("_parents").type),
-        "_steps": _listed(steps, [len(r.steps) for r in every], STEPS),
-        "_made": [r.made for r in every],
-        "_branch": [BELOW.join(r.branch) for r in every],
-        "_state": [GOES_ON] * len(records) + [state for state, _ in out],
-        "_step": [r.step for r in every],
-        "_reason": [r.reason for r in every],
-        "_detail": [r.detail for r in every],
-    }
-    schema = schema_of(stage)
-    for field in list(schema)[len(HEAD) :]:
-        values = [r.fields.get(field.name) for r in every]
-        if _is_json(field.name, stage):
-            values = [None if v is None else json.dumps(v, ensure_ascii=False, default=str) for v in values]
-        elif pa.types.is_string(field.type):
-            values = [v if v is None or isinstance(v, str) else _text(v) for v in values]
-        arrays[field.name] = values
-    table = pa.Table.from_pydict(arrays, schema=schema)
-    for name, array in extra.items():
-        table = table.append_column(name, pa.concat_arrays([array, pa.nulls(len(out), array.type)]))
-    return table
-
-
-def in_one(tables: Sequence[pa.Table], stage: Stage) -> pa.Table:
-    """Tables of one part as one, with the columns of the stage; what a row lacks is null."""
-    schema = schema_of(stage)
-    for field in tables[0].schema:
-        if field.name.startswith(DECIDED):
-            schema = schema.append(field)
-    whole = [
-        pa.Table.from_arrays(
-            [t.column(f.name) if f.name in t.column_names else pa.nulls(len(t), f.type) for f in schema], schema=schema
-        )
-        for t in tables
-    ]
-    return pa.concat_tables(whole)
-
-
-def _text(value: Any) -> str:
-    return str(value) if isinstance(value, int | float | bool) else json.dumps(value, ensure_ascii=False, default=str)

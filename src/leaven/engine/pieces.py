@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from leaven.engine.part import GOES_ON
+from leaven.engine.stage import GOES_ON
 from leaven.records import digest
 
 

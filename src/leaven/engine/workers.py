@@ -17,8 +17,9 @@ import numpy as np
 import pyarrow as pa
 
 from leaven.engine.folder import Folder, write_whole
-from leaven.engine.part import DECIDED, Stage, run_part
+from leaven.engine.part import run_part
 from leaven.engine.pieces import Piece, table_bytes
+from leaven.engine.stage import DECIDED, Stage
 from leaven.models.embedders import LocalModels
 from leaven.operators import find
 

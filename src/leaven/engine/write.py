@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 from leaven.blend.blend import choose
 from leaven.engine.folder import replace_folder
 from leaven.engine.local import Outcome
-from leaven.engine.part import FAILED, GOES_ON, HEAD, REFUSED, STEPS, real_rows
 from leaven.engine.pieces import Piece
+from leaven.engine.stage import FAILED, GOES_ON, HEAD, REFUSED, STEPS, real_rows
 from leaven.fields import SCORE, Column
 from leaven.io.dataset import SET_BITS, SETS, Dataset
 from leaven.io.sorter import Sorter

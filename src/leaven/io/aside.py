@@ -25,9 +25,12 @@ def set_aside(source: RowSet, share: float, seed: int, name: str) -> np.ndarray:
         mixed = (together ^ np.uint64(seed * 0x9E3779B97F4A7C15 & (2**64 - 1))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed ^= mixed >> np.uint64(31)
     moved = np.zeros(source.rows, bool)
+    all_of_one = [together[labels == code] for code in np.unique(labels)]
+    pinned = np.array([rows[0] for rows in all_of_one if (rows == rows[0]).all()], np.uint64)
     for code in np.unique(labels):
         mine = np.flatnonzero(labels == code)
-        order = mine[np.argsort(mixed[mine], kind="stable")]
+        free = mine[~np.isin(together[mine], pinned)]  # the others stand beside rows that are all of their label
+        order = free[np.argsort(mixed[free], kind="stable")]
         take = min(len(mine) - 1, max(1 if len(mine) > 1 else 0, round(share * len(mine))))
         moved[order[:take]] = True
     moved = np.isin(together, together[moved])

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from leaven.engine.folder import Folder
 from leaven.engine.local import Engine
-from leaven.engine.part import GOES_ON
+from leaven.engine.stage import GOES_ON
 from leaven.errors import DataError, listed
 from leaven.io.columns import map_columns
 from leaven.io.dataset import Dataset
