@@ -151,7 +151,8 @@ def measure(
     from leaven import terminal
     from leaven.measure.command import MeasureRequest
     from leaven.measure.command import measure as run_measure
-    from leaven.measure.show import as_json, lines
+    from leaven.measure.measured import as_json
+    from leaven.measure.show import lines
 
     request = MeasureRequest(run, with_, test, named(text, label, field), numbers(ratios), seeds, metric, seed, workers)
     progress = terminal.Progress(quiet=quiet)

@@ -88,9 +88,10 @@ class Operator(BaseModel):
 
         An operator that learns from rows, or compares with them, is given them as ``source``, ``made`` or ``test``.
         """
-        from leaven.one_record import run
-
-        return run(self, record, seed, {"source": source, "made": made, "test": test})
+        # By name: it stands floors above, and imports this file.
+        one_record = importlib.import_module("leaven.one_record")
+        found: list[dict[str, Any]] = one_record.run(self, record, seed, {"source": source, "made": made, "test": test})
+        return found
 
     def bind(self, columns: Mapping[str, Column]) -> Self:
         """The operator with what it left to the data resolved, such as the inputs of a prediction."""

@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from leaven.engine.augment import Request, augment
-from leaven.measure.command import Measured, MeasureRequest, measure
+from leaven.measure.command import MeasureRequest, measure
+from leaven.measure.measured import Measured
 from leaven.measure.show import points, score, verdict
 from leaven.terminal import Progress, cut
 

@@ -298,7 +298,7 @@ class Engine:
         stage = self.stage_of(stream.work, stream.decided, deciding, dict(stream.stored))
         address = self.address(stage)
         models = self.models_state(stage)
-        jobs: list[tuple[Piece, Job]] = []
+        jobs: list[Job] = []
         pieces: list[Piece] = []
         for index, piece in enumerate(stream.pieces):
             name = digest(address, piece.name, stream.decision, models).hex()
@@ -306,12 +306,12 @@ class Engine:
             pieces.append(Piece(str(path), name))
             if not path.exists():
                 decision = (str(self.folder.parts / f"{stream.decision}.npz"), index) if stream.decision else None
-                jobs.append((piece, Job(address, piece, decision, str(path), str(self.folder.path), models)))
+                jobs.append(Job(address, piece, decision, str(path), str(self.folder.path), models))
         self.run_jobs(stage, jobs, len(stream.pieces))
         stream.pieces, stream.work, stream.decided, stream.decision = pieces, [], None, ""
         self.passed = self.passed + pieces
 
-    def run_jobs(self, stage: Stage, jobs: list[tuple[Piece, Job]], parts: int) -> None:
+    def run_jobs(self, stage: Stage, jobs: list[Job], parts: int) -> None:
         runs = [w for w in stage.work if isinstance(w, Run)]
         self.number += len(runs) + (stage.decided is not None)
         telling = [r for r in runs if r.step.op.kind == "make"] or [r for r in runs if r.state] or runs[-1:]
@@ -322,7 +322,7 @@ class Engine:
         self.reporter.stage(min(self.number, self.total), self.total, title, parts)
         for _ in range(parts - len(jobs)):
             self.reporter.part(1, {})
-        for counts in self.pool.run(stage, [job for _, job in jobs]):
+        for counts in self.pool.run(stage, jobs):
             self.reporter.part(1, counts)
 
     # -- what all must be seen for --------------------------------------------------------------------------------

@@ -14,8 +14,9 @@ from leaven.errors import DataError
 from leaven.io import dataset as datasets
 from leaven.io.dataset import Dataset
 from leaven.measure.case import Case
-from leaven.measure.gain import Measurement, Metric
+from leaven.measure.gain import Metric
 from leaven.measure.gain import measure as measure_rows
+from leaven.measure.measured import Measured, as_json
 from leaven.models.backends.wordllama import WordLlama
 
 
@@ -32,21 +33,6 @@ class MeasureRequest:
     metric: str | None
     seed: int
     workers: int
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A measurement and what it was made on."""
-
-    measurement: Measurement
-    test_name: str
-    test_rows: int
-    copies: int
-    near: int
-    refused_before: int
-    warnings: list[str]
-    run: str
-    with_: str | None
 
 
 class Told(Protocol):
@@ -87,8 +73,6 @@ def measure(request: MeasureRequest, told: Told) -> Measured:
         found, case.test_name, len(case.test), copies, near, refused, case.warnings, request.run, request.with_
     )
     if is_run:
-        from leaven.measure.show import as_json
-
         write_whole(folder / "measure.json", (json.dumps(as_json(measured), indent=1) + "\n").encode())
     return measured
 
