@@ -112,6 +112,8 @@ def facts(dataset: Dataset, recipe: Recipe, why: str, request: Request) -> list[
         lines.append(table_line("Pool", f"{rows(counts['pool'])} without a label"))
     else:
         lines.append(table_line("Pool", "none; rows without a label would help", "add: --unlabelled FILE"))
+    if "given" in counts:
+        lines.append(table_line("Given", f"{rows(counts['given'])} marked _synthetic; never taken for real ones"))
     reason = f": {why}" if why != "named" else ""
     lines.append(table_line("Recipe", f"{recipe.name}{reason}", "change: -r NAME" if reason else ""))
     return lines
@@ -169,7 +171,9 @@ class Progress:
             for n, c in dataset.columns.items()
             if dataset.types.get(n) != "value"
         )
-        self.log(f"read {shown(dataset.name)}: {rows(dataset.counts['source'])}; {columns}")
+        given = dataset.counts.get("given", 0)
+        aside = f"; {rows(given)} marked _synthetic are never taken for real ones" if given else ""
+        self.log(f"read {shown(dataset.name)}: {rows(dataset.counts['source'])}; {columns}{aside}")
         reason = f" ({why})" if why != "named" else ""
         self.log(
             f"recipe {recipe.name}{reason}; seed {request.seed}; {workers}; {shown(str(request.out))} {_is(state)}"
