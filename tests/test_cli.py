@@ -116,7 +116,7 @@ def test_measure_shows_baselines_intervals_and_a_verdict(desk: Path, capsys: Cap
         assert arm in out
     assert re.search(r"^Verdict  (USE|NO GAIN|HARMFUL|UNCLEAR)", out, re.M)
     assert re.search(r"\+\d\.\d  \[[+-]\d+\.\d, [+-]\d+\.\d\]", out)
-    assert max(map(len, out.splitlines())) <= 120
+    assert max(map(len, out.splitlines())) <= 100
     said = json.loads((desk / "out/measure.json").read_text("utf-8"))
     assert said["test"]["rows"] == 300
 

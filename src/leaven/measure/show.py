@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from leaven.measure.gain import Line, Measurement
 from leaven.measure.interval import Interval
 from leaven.measure.measured import Measured
-from leaven.terminal import shown
+from leaven.terminal import cut, shown
 
 ARMS = {"real": "real only", "repeat": "real repeated", "classic": "classic-text", "made": "made only",
         "both": "real + made"}  # fmt: skip
-CHART = 27
+CHART = 25
 
 
 def lines(found: Measured) -> list[str]:
@@ -21,13 +21,9 @@ def lines(found: Measured) -> list[str]:
     if found.copies:
         copies = "1 made row copies" if found.copies == 1 else f"{found.copies} made rows copy"
         out.append(f"warning: {copies} a test row; left out of every arm")
-    earlier = f" ({found.refused_before} were refused earlier)" if found.refused_before else ""
-    out.append(
-        f"Test     {shown(found.test_name)}: {found.test_rows:,} rows; copies in training 0 ({found.copies} left out),"
-        f" near copies 0 ({found.near} left out{'; ' + earlier.strip(' ()') if earlier else ''})"
-    )
+    out.append(f"Test     {shown(found.test_name)}: {found.test_rows:,} rows; {leaks(found)}")
     out.append(f"Fits     {m.fits} of 2 students, {m.seeds} paired seeds, equal weight sums in every arm")
-    out.append(f"Student  {m.student}: the better one without made rows, judged out of fold")
+    out.append(f"Student  {m.student}: the better one without made rows; it and the ratio, out of fold")
     out += table([x for x in m.lines if x.student == m.student], m)
     for ratio, needs in m.left_out:
         out.append(
@@ -40,12 +36,18 @@ def lines(found: Measured) -> list[str]:
     return out
 
 
+def leaks(found: Measured) -> str:
+    """What of the made rows stood in the test set, or nearly, and was left out of every arm."""
+    earlier = f"; {found.refused_before} refused earlier" if found.refused_before else ""
+    return f"leaks left out: {found.copies} copies, {found.near} near copies{earlier}"
+
+
 def table(rows: Sequence[Line], m: Measurement) -> list[str]:
     name = "accuracy" if m.metric == "accuracy" else "macro-F1"
     reach = max([0.01, *(max(abs(x.gain.low), abs(x.gain.high)) for x in rows if x.arm == "both")]) * 100
     reach = min(reach, 20.0)
     scale = f"{-reach:+.0f}".ljust(CHART // 2) + "0" + f"{reach:+.0f}".rjust(CHART // 2)
-    out = [f"{'arm':<16}{'ratio':>5}{'rows':>8}   {name:>8}   {'gain, 95 % interval':<29}{scale}"]
+    out = [f"{'arm':<16}{'ratio':>5}{'rows':>8}   {name:>8}   {'gain, 95 % interval':<28}{scale}"]
     for x in rows:
         score = (x.accuracy if m.metric == "accuracy" else x.macro_f1).mean * 100
         ratio = "-" if x.arm in ("real", "repeat") else f"{x.ratio:.3g}"
@@ -56,7 +58,7 @@ def table(rows: Sequence[Line], m: Measurement) -> list[str]:
             gain = f"{g.mean * 100:+.1f}  [{g.low * 100:+.1f}, {g.high * 100:+.1f}]"
             gain = f"{gain:<22}{best}"
             chart = bar(g, reach / 100)
-        out.append(f"{ARMS[x.arm]:<16}{ratio:>5}{x.rows:>8,}   {score:>8.1f}   {gain:<29}{chart}".rstrip())
+        out.append(f"{ARMS[x.arm]:<16}{ratio:>5}{x.rows:>8,}   {score:>8.1f}   {gain:<28}{chart}".rstrip())
     return out
 
 
@@ -90,48 +92,47 @@ def bar(gain: Interval, reach: float) -> str:
 
 
 def verdict(found: Measured) -> list[str]:
+    """The verdict in words, and what it hangs on."""
     m = found.measurement
     g = m.chosen.gain
-    said = f"{g.mean * 100:+.1f} points, 95 % interval [{g.low * 100:+.1f}, {g.high * 100:+.1f}]"
-    half = (g.high - g.mean) * 100
-    ratio = f"{m.ratio:.3g}"
+    said = f"{g.mean * 100:+.1f} points, interval [{g.low * 100:+.1f}, {g.high * 100:+.1f}]"
+    at = f"at ratio {m.ratio:.3g}"
     if m.verdict == "use":
-        return [f"Verdict  USE, at ratio {ratio}. Gain {said}; the ratio was chosen out of fold."]
-    if m.verdict == "no_gain":
-        return [f"Verdict  NO GAIN. At ratio {ratio}, the best out of fold: {said}. Keep your real rows as they are."]
+        return [f"Verdict  USE, {at}. Gain {said}."]
     if m.verdict == "harmful":
-        return [f"Verdict  HARMFUL at ratio {ratio}: {said}. Do not train on these rows."]
-    out = [f"Verdict  UNCLEAR. At ratio {ratio}: {said}."]
+        return [f"Verdict  HARMFUL, {at}: {said}. Do not train on these rows."]
+    if m.verdict == "no_gain":
+        lost = ["         A loss here, but small or not in every resampling of the real rows."] if g.high < 0 else []
+        return [f"Verdict  NO GAIN, {at}: {said}. Keep your real rows.", *lost]
     if m.why == "luck":
-        out.append(
-            "         The gain is there on these real rows, but not in every resampling of them: it may be luck."
-        )
+        why = "The gain is there on these real rows, but not in every resampling of them: it may be luck."
     elif m.why == "small":
-        out.append("         There is a gain, but it may be smaller than 1 point.")
+        why = "There is a gain, but it may be smaller than 1 point."
     else:
-        more = f"; about {m.rows_needed:,} would show 1.5" if m.rows_needed and m.rows_needed > found.test_rows else ""
-        out.append(f"         {found.test_rows:,} test rows show only gains above about {half:.1f} points{more}.")
-    return out
+        half = (g.high - g.mean) * 100
+        more = f"; about {m.rows_needed:,} would show 1.5" if (m.rows_needed or 0) > found.test_rows else ""
+        why = f"{found.test_rows:,} test rows show only gains above about {half:.1f} points{more}."
+    return [f"Verdict  UNCLEAR, {at}: {said}.", f"         {why}"]
 
 
 def labels(m: Measurement) -> list[str]:
     gained = sum(g > 0.005 for _, g in m.labels_gained)
     lost = [(name, g) for name, g in m.labels_gained if g < -0.005]
-    worst = f"; most: {shown(lost[-1][0])} ({lost[-1][1] * 100:+.0f} points)" if lost else ""
+    worst = f"; most: {cut(shown(lost[-1][0]), 40)} ({lost[-1][1] * 100:+.0f} points)" if lost else ""
     return [f"Labels   {gained} of {len(m.labels_gained)} gained, {len(lost)} lost{worst}"]
 
 
 def other(m: Measurement) -> list[str]:
-    """What the weaker student says, where it says something else."""
+    """What the weaker student says, and whether a gain is only his."""
     rest = [x for x in m.lines if x.student != m.student]
     real = next(x for x in rest if x.arm == "real")
     same = next(x for x in rest if x.arm == "both" and x.ratio == m.ratio)
     before, after, base = (score(x, m) for x in (real, same, m.real))
-    said = f"{same.student}: {before:.1f} without, {after:.1f} with made rows ({points(same.gain)})"
+    out = [f"Note     {same.student}: {before:.1f} without, {after:.1f} with made rows, {points(same.gain)}"]
     if same.gain.low > 0 and m.verdict != "use":
         where = "below" if after < base else "above"
-        said += f"; a gain of the weaker student only, which stays {where} {base:.1f}"
-    return [f"Note     {said}"]
+        out.append(f"         A gain of the weaker student only; it stays {where} the other's {base:.1f} without.")
+    return out
 
 
 def score(x: Line, m: Measurement) -> float:
@@ -148,7 +149,7 @@ def next_step(found: Measured) -> str:
         return "Next:  leaven augment DATA -o OUT        (make rows that leaven judges itself)"
     if m.verdict == "use":
         ratio = f"--set blend.ratio={m.ratio:.3g}"
-        return f"Next:  the same augment command with {ratio} writes this blend to {found.run}/train"
-    worst = [shown(name) for name, g in m.labels_gained[::-1] if g < 0][:2]
-    more = f"collect more rows of {', '.join(worst)}, or " if worst else ""
+        return f"Next:  the same augment command with {ratio} writes this blend"
+    worst = [cut(shown(name), 24) for name, g in m.labels_gained[::-1] if g < 0][:1]
+    more = f"collect more rows of {worst[0]}, or " if worst else ""
     return f"Next:  {more}try another recipe: leaven recipes"
