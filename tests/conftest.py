@@ -1,11 +1,36 @@
-"""Property tests draw the same examples everywhere; HYPOTHESIS_PROFILE=search draws new ones."""
+"""Property tests draw the same examples everywhere (HYPOTHESIS_PROFILE=search draws new ones); a run in one call."""
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
+import pytest
 from hypothesis import settings
+
+from leaven.cli import run
+
+Augmented = Callable[[str, list[dict[str, Any]]], list[dict[str, Any]]]
 
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("search", deadline=None, max_examples=500)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+@pytest.fixture
+def augmented(tmp_path: Path) -> Augmented:
+    """Rows of train/ after a recipe of these steps, run on this csv by the command line."""
+
+    def rows(data: str, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        source, recipe, out = tmp_path / "a.csv", tmp_path / "r.yaml", tmp_path / "o"
+        source.write_text(data, "utf-8")
+        recipe.write_text(json.dumps({"steps": steps}), "utf-8")
+        assert run(["augment", str(source), "-o", str(out), "-r", str(recipe), "--workers", "1"]) == 0
+        found: list[dict[str, Any]] = pq.read_table(out / "train").to_pylist()
+        return found
+
+    return rows

@@ -55,8 +55,6 @@ class Operator(BaseModel):
     """The type of the field that the operator works on, where it works on one; ``on`` names it."""
     roles: ClassVar[frozenset[str]] = frozenset()
     """The model roles that it calls."""
-    pure: ClassVar[bool] = True
-    """False where it calls a model that answers from outside: two steps of one name are then an error."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -7,7 +7,6 @@ line at the start and end of a step and every 30 seconds.
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 import unicodedata
@@ -150,13 +149,11 @@ class Progress:
         self.title, self.parts, self.parts_done, self.records = "", 0, 0, 0
         self.number, self.steps = 0, 0
         self.stage_began = self.last_said = self.began
-        self.total_records = 0
         self.drawn = 0
 
     def read(self, dataset: Dataset, recipe: Recipe, why: str, request: Request, new: bool) -> None:
         for warning in dataset.warnings:
             warn(warning)
-        self.total_records = dataset.counts["source"]
         workers = f"{request.workers} worker{'s' if request.workers > 1 else ''}"
         state = "new" if new else "goes on"
         if self.quiet:
@@ -330,7 +327,3 @@ def recipes_table(found: list[tuple[str, str, str, str]]) -> list[str]:
     for name, needs, about, here in found:
         lines.append(f"{name:<{name_width}}{needs:<{needs_width}}{cut(about, about_width):<{about_width}}  {here}")
     return lines
-
-
-def strip_styles(text: str) -> str:
-    return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Callable
 
-import pyarrow.parquet as pq
 import pytest
 
-from leaven import cli
 from leaven.any_record.match import Match
 
 PAIR = {"question": "where is my card", "context": "we sent the card by post", "label": "x"}
@@ -44,31 +41,11 @@ def test_needs_two_things(wrong: dict[str, object]):
         Match(**wrong)
 
 
-def test_similarity_to_the_parent(tmp_path: Path):
+def test_similarity_to_the_parent(augmented: Callable[..., list]):
     """A swap of words changes nothing for an embedder that adds words up; of a text with others, it does."""
-    (tmp_path / "a.csv").write_text(
-        "text,label\n" + "".join(f"word{i} and then {i} more of it,{i % 2}\n" for i in range(8))
-    )
+    data = "text,label\n" + "".join(f"word{i} and then {i} more of it,{i % 2}\n" for i in range(8))
     match = {"match": {"on": "text", "to": "{{ parent.text }}"}}
-    (tmp_path / "r.yaml").write_text(
-        json.dumps({"steps": [{"edit_words": {"n": 2, "ops": ["swap", "delete"], "p": 0.3}}, match]})
-    )
-    assert (
-        cli.run(
-            [
-                "augment",
-                str(tmp_path / "a.csv"),
-                "-o",
-                str(tmp_path / "o"),
-                "-r",
-                str(tmp_path / "r.yaml"),
-                "--workers",
-                "1",
-            ]
-        )
-        == 0
-    )
-    rows = pq.read_table(tmp_path / "o" / "train").to_pylist()
+    rows = augmented(data, [{"edit_words": {"n": 2, "ops": ["swap", "delete"], "p": 0.3}}, match])
     text = {row["_id"]: row["text"] for row in rows}
     made = [row for row in rows if row["_synthetic"]]
     assert len(made) == 16

@@ -113,10 +113,10 @@ def augment(request: Request, reporter: Reporter) -> Run:
             operators=request.operators,
             reporter=reporter,
         )
-        reporter.models(engine.embedder_name(), recipe, request, not before)
+        embedder = engine.embedder_name()
+        reporter.models(embedder, recipe, request, not before)
         outcome = engine.run()
         written = Writer(recipe, dataset, folder.path, request.seed).write(outcome)
-        embedder = engine.embedder_name()
         run = Run(request, recipe, why, dataset, written, time.monotonic() - began, embedder)
         folder.say(
             {

@@ -123,13 +123,7 @@ class Folder:
         return any(not (e.name in ours or e.name.startswith(ours[-1])) for e in self.path.iterdir())
 
     def save_state(self, name: str, state: Mapping[str, Any]) -> None:
-        import io
-
-        import numpy as np
-
-        buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **{key: np.asarray(value) for key, value in state.items()})
-        write_whole(self.states / f"{name}.npz", buffer.getvalue())
+        write_whole(self.states / f"{name}.npz", arrays_bytes(state))
 
     def load_state(self, name: str) -> dict[str, np.ndarray]:
         import numpy as np
@@ -139,6 +133,17 @@ class Folder:
 
     def has_state(self, name: str) -> bool:
         return (self.states / f"{name}.npz").is_file()
+
+
+def arrays_bytes(arrays: Mapping[str, Any]) -> bytes:
+    """Arrays by name as the bytes of an npz file, without pickles."""
+    import io
+
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **{key: np.asarray(value) for key, value in arrays.items()})
+    return buffer.getvalue()
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from leaven import __version__
 from leaven.context import Context, Rows
-from leaven.engine.folder import Folder, write_whole
+from leaven.engine.folder import Folder, arrays_bytes, write_whole
 from leaven.engine.part import for_all, within_part
 from leaven.engine.pieces import Piece, going, side_by_side, table_bytes
 from leaven.engine.reporter import Reporter, Silent
@@ -89,7 +89,7 @@ class Engine:
             "label_field": self.label,
             "median": float(np.median(counts)) if counts else 0.0,
         }
-        self.schema = _schema(dataset)
+        self.schema = dataset.schema()
         self.made: list[Piece] = []
         self.passed: list[Piece] = []
         self.replaced: list[Piece] = []
@@ -97,7 +97,6 @@ class Engine:
         self.number = 0
         self.total = sum(1 for _ in recipe.steps())
         self.embedder = ""
-        self.prints: dict[str, str] = {}
 
     def run(self) -> Outcome:
         with self.pool:
@@ -127,11 +126,8 @@ class Engine:
         table = self.dataset.table(name)
         keys = np.array([place(f"{self.seed} {i}") for i in table.column("_id").to_pylist()], np.uint64)
         chosen = np.sort(np.argsort(keys, kind="stable")[: self.limit])
-        address = digest(self.print_of(name), f"{self.limit} {self.seed}").hex()
-        file = self.folder.parts / f"{address}.arrow"
-        if not file.exists():
-            write_whole(file, table_bytes(table.take(pa.array(chosen))))
-        return Stream([Piece(str(file), address)], dict(self.typed))
+        piece = self.stored(table.take(pa.array(chosen)), self.print_of(name), f"{self.limit} {self.seed}")
+        return Stream([piece], dict(self.typed))
 
     def walk(
         self,
@@ -377,11 +373,7 @@ class Engine:
         codes = np.zeros(edges[-1], np.uint8)
         if columns:
             codes[np.concatenate(masks)] = self.codes(run, columns)
-        import io
-
-        buffer = io.BytesIO()
-        np.savez(buffer, codes=codes, edges=edges)
-        write_whole(path, buffer.getvalue())
+        write_whole(path, arrays_bytes({"codes": codes, "edges": edges}))
         return name
 
     def codes(self, run: Run, columns: dict[str, list[np.ndarray]]) -> np.ndarray:
@@ -501,12 +493,6 @@ def _array(column: pa.ChunkedArray) -> np.ndarray:
     if pa.types.is_string(joined.type):
         return np.array([v or "" for v in joined.to_pylist()], dtype=np.str_)
     return np.asarray(joined)
-
-
-def _schema(dataset: Dataset) -> pa.Schema:
-    with pa.OSFile(str(dataset.path("source")), "rb") as source:
-        schema = pa.ipc.open_file(source).schema
-    return pa.schema([f for f in schema if not f.name.startswith("_")])
 
 
 @lru_cache(maxsize=64)

@@ -23,13 +23,13 @@ import pyarrow.parquet as pq
 from leaven.blend.blend import choose
 from leaven.engine.folder import replace_folder
 from leaven.engine.local import Outcome
-from leaven.engine.pieces import Piece
-from leaven.engine.stage import FAILED, GOES_ON, HEAD, REFUSED, STEPS, real_rows
+from leaven.engine.pieces import Piece, going
+from leaven.engine.stage import FAILED, HEAD, REFUSED, STEPS, real_rows
 from leaven.fields import SCORE, Column
 from leaven.io.dataset import SET_BITS, SETS, Dataset
 from leaven.io.sorter import Sorter
 from leaven.keep.near import one_of, seen_before
-from leaven.recipe import Fork, Recipe, Repeat, advance
+from leaven.recipe import Recipe, advance
 from leaven.records import place
 
 ROW_GROUP = 8192
@@ -168,8 +168,7 @@ class Writer:
 
     def user_fields(self) -> list[pa.Field]:
         """The user's own columns, in the file's order and with their own types."""
-        with pa.OSFile(str(self.dataset.path("source")), "rb") as raw:
-            stored = pa.ipc.open_file(raw).schema
+        stored = self.dataset.schema()
         name_of = {column: name for name, column in self.dataset.columns.items()}
         kinds = {"int64": pa.int64(), "int32": pa.int32(), "int16": pa.int16(), "int8": pa.int8(), "bool": pa.bool_()}
         out = []
@@ -271,11 +270,10 @@ class _Ends:
 
 def _going(piece: Piece, columns: Sequence[str] | None) -> pa.Table:
     """The rows of a piece that reached its end; a piece of an input set that no step touched goes whole."""
-    table = piece.read(columns)
+    table = going(piece.read(columns))
     if "_state" in table.column_names:
-        return table.filter(pc.equal(table.column("_state"), GOES_ON))
-    n = len(table)
-    table = table.append_column("_parents", pa.array([[]] * n, HEAD.field("_parents").type))
+        return table
+    table = table.append_column("_parents", pa.array([[]] * len(table), HEAD.field("_parents").type))
     return table.append_column("_made", pa.array(_set_of(table) == SETS.index("given")))
 
 
@@ -328,18 +326,4 @@ def _plain(value: str | None) -> str | None:
 
 def _noted(recipe: Recipe, data: Mapping[str, Column]) -> dict[str, Column]:
     """All columns that the recipe's steps write."""
-    found: dict[str, Column] = {}
-
-    def walk(nodes: Sequence[Any]) -> None:
-        for node in nodes:
-            if isinstance(node, Fork):
-                for steps in node.branches.values():
-                    walk(steps)
-            elif isinstance(node, Repeat):
-                walk(node.steps)
-            else:
-                found.update({n: c for n, c in advance(node, {}, data).items() if n not in data})
-
-    for chain in recipe.chains:
-        walk(chain.nodes)
-    return found
+    return {n: c for step in recipe.steps() for n, c in advance(step, {}, data).items() if n not in data}

@@ -57,6 +57,14 @@ class Dataset:
 
         return pa.ipc.open_file(pa.memory_map(str(self.path(name)))).read_all()
 
+    def schema(self) -> pa.Schema:
+        """The fields and riding columns of the source, with the types that they are stored in."""
+        import pyarrow as pa
+
+        with pa.OSFile(str(self.path("source")), "rb") as source:
+            stored = pa.ipc.open_file(source).schema
+        return pa.schema([field for field in stored if not field.name.startswith("_")])
+
     def parts(self, name: str) -> int:
         """The number of parts of a set: a power of two above rows/1,000."""
         return 1 << max(0, (self.counts.get(name, 0) - 1) // ROWS_PER_PART).bit_length()

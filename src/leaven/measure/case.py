@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from leaven.io.dataset import Dataset
 from leaven.io.tables import open_table
 from leaven.keep.near import TextIndex
 from leaven.measure.bench import NO_ROOT, POOL, Rows
+from leaven.measure.students import Embed, remembered
 from leaven.models.backends.wordllama import WordLlama
 from leaven.recipe import check, read
 from leaven.records import folded, short_hash
@@ -56,6 +58,19 @@ class Case:
         self.test = self._test(self.file(test, "test row") if test else self.found(dataset.table("test")))
         self.real = self._real()
         self.place_of = {name: i for i, name in enumerate(self.real.ids)}
+
+    @cached_property
+    def embed(self) -> Embed:
+        """Texts to vectors, each text once."""
+        return remembered(WordLlama().embed)
+
+    @cached_property
+    def tested(self) -> TextIndex:
+        """The test rows, to find what is near to one."""
+        index = TextIndex(NEAR)
+        for text in self.test.texts:
+            index.add(text)
+        return index
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -181,8 +196,7 @@ class Case:
         lost = np.flatnonzero(made.roots == NO_ROOT)
         if not len(lost):
             return made
-        embed = WordLlama().embed
-        near = embed([made.texts[i] for i in lost]) @ embed(self.real.texts).T
+        near = self.embed([made.texts[i] for i in lost]) @ self.embed(self.real.texts).T
         near[made.labels[lost][:, None] != self.real.labels[None, :]] = -np.inf
         roots = made.roots.copy()
         roots[lost] = near.argmax(axis=1)
@@ -190,12 +204,9 @@ class Case:
 
     def without_leaks(self, made: Rows) -> tuple[Rows, int, int]:
         """The made rows but those that copy a test row, or nearly; how many of each."""
-        index = TextIndex(NEAR)
-        for text in self.test.texts:
-            index.add(text)
         same = {folded(text) for text in self.test.texts}
         copies = [folded(text) in same for text in made.texts]
-        near = [not copy and bool(index.near(text)) for copy, text in zip(copies, made.texts, strict=True)]
+        near = [not copy and bool(self.tested.near(text)) for copy, text in zip(copies, made.texts, strict=True)]
         keep = [i for i in range(len(made)) if not copies[i] and not near[i]]
         if len(made) and not keep:
             raise DataError("every made row copies a test row.", "make rows from other data than the test set.")

@@ -17,7 +17,6 @@ from leaven.measure.case import Case
 from leaven.measure.gain import Metric
 from leaven.measure.gain import measure as measure_rows
 from leaven.measure.measured import Measured, as_json
-from leaven.models.backends.wordllama import WordLlama
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def measure(request: MeasureRequest, told: Told) -> Measured:
             classic,
             case.test,
             case.names,
-            WordLlama().embed,
+            case.embed,
             groups=case.groups,
             ratios=request.ratios,
             seeds=request.seeds,
