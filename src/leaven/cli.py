@@ -37,6 +37,48 @@ FieldOption = Annotated[
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Decides every draw.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No narration, no progress.")]
+ModelOption = Annotated[
+    list[str] | None, typer.Option("--model", metavar="ROLE=URI", help="Who plays a role: chat=openai:MODEL[@URL].")
+]
+BudgetOption = Annotated[
+    float | None, typer.Option("--budget", metavar="USD", min=0, help="What all commands in DIR may spend together.")
+]
+GivenOption = Annotated[
+    str | None, typer.Option("--given", metavar="FILE", help="Candidates made elsewhere, to judge and to blend.")
+]
+TimeoutOption = Annotated[float, typer.Option("--timeout", metavar="S", min=0.1, help="Seconds that one try may take.")]
+ConcurrencyOption = Annotated[
+    int | None, typer.Option("--concurrency", metavar="N", min=1, help="Calls at a time; else found out by asking.")
+]
+HeaderOption = Annotated[
+    list[str] | None, typer.Option("--header", metavar="NAME=VALUE", help="Sent with each call; stored nowhere.")
+]
+RecipeOption = Annotated[
+    str | None, typer.Option("-r", "--recipe", metavar="NAME|FILE", help="A built-in recipe or a .yaml file.")
+]
+UnlabelledOption = Annotated[
+    str | None, typer.Option("--unlabelled", metavar="FILE", help="Rows without a label: the pool.")
+]
+LabelsOption = Annotated[
+    str | None,
+    typer.Option("--labels", metavar="FILE", help="What each label means: yaml, or csv label,name,about."),
+]
+TestOption = Annotated[
+    str | None, typer.Option("--test", metavar="FILE|SHARE", help="Rows to measure on, never trained on.")
+]
+DevOption = Annotated[
+    str | None, typer.Option("--dev", metavar="FILE", help="Rows that steps may look at to decide when to stop.")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="STEP.PARAM=V", help="Change a parameter of the recipe.")
+]
+OperatorsOption = Annotated[
+    list[str] | None, typer.Option("--operators", metavar="DIR", help="A folder with operators of your own.")
+]
+DataArgument = Annotated[
+    str, typer.Argument(help="csv, tsv, jsonl, json, Parquet, a saved dataset folder, or hf://ID.")
+]
+OutOption = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The folder of the run.")]
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, max=256, help="Processes; the result is the same.")]
 CORES = os.cpu_count() or 1
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
@@ -60,33 +102,24 @@ def root(
 
 @app.command()
 def augment(
-    data: Annotated[str, typer.Argument(help="csv, tsv, jsonl, json, Parquet, a saved dataset folder, or hf://ID.")],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The folder of the run.")],
-    recipe: Annotated[
-        str | None, typer.Option("-r", "--recipe", metavar="NAME|FILE", help="A built-in recipe or a .yaml file.")
-    ] = None,
+    data: DataArgument,
+    out: OutOption,
+    recipe: RecipeOption = None,
+    model: ModelOption = None,
+    budget: BudgetOption = None,
     text: TextOption = None,
     label: LabelOption = None,
     field: FieldOption = None,
-    unlabelled: Annotated[
-        str | None, typer.Option("--unlabelled", metavar="FILE", help="Rows without a label: the pool.")
-    ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option("--labels", metavar="FILE", help="What each label means: yaml, or csv label,name,about."),
-    ] = None,
-    test: Annotated[
-        str | None, typer.Option("--test", metavar="FILE|SHARE", help="Rows to measure on, never trained on.")
-    ] = None,
-    dev: Annotated[
-        str | None, typer.Option("--dev", metavar="FILE", help="Rows that steps may look at to decide when to stop.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="STEP.PARAM=V", help="Change a parameter of the recipe.")
-    ] = None,
-    operators: Annotated[
-        list[str] | None, typer.Option("--operators", metavar="DIR", help="A folder with operators of your own.")
-    ] = None,
+    unlabelled: UnlabelledOption = None,
+    given: GivenOption = None,
+    labels: LabelsOption = None,
+    test: TestOption = None,
+    dev: DevOption = None,
+    set_: SetOption = None,
+    operators: OperatorsOption = None,
+    timeout: TimeoutOption = 60.0,
+    concurrency: ConcurrencyOption = None,
+    header: HeaderOption = None,
     seed: SeedOption = 0,
     workers: WorkersOption = CORES,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Make from this many records only.")] = None,
@@ -100,6 +133,7 @@ def augment(
     progress.waiting(f"read {terminal.shown(data)}")  # at once: what comes next is imported first
     from leaven.engine.augment import Request
     from leaven.engine.augment import augment as run_augment
+    from leaven.models.players import named_models
 
     request = Request(
         data=data,
@@ -107,6 +141,7 @@ def augment(
         recipe=recipe,
         named=named(text, label, field),
         unlabelled=unlabelled,
+        given=given,
         labels=labels,
         test=test,
         dev=dev,
@@ -115,6 +150,11 @@ def augment(
         workers=workers,
         limit=limit,
         operators=operators or (),
+        models=named_models(model or ()),
+        budget=budget,
+        timeout=timeout,
+        concurrency=concurrency,
+        headers=headers(header),
     )
     try:
         run = run_augment(request, progress)
@@ -210,6 +250,19 @@ def named(text: str | None, label: str | None, fields: list[str] | None) -> dict
         if found.get(name, column) != column:
             raise DataError(f"--field {said}: the {name} is the column `{found[name]}` already.", "name it once.")
         found[name] = column
+    return found
+
+
+def headers(said: list[str] | None) -> dict[str, str]:
+    """HTTP headers of one's own, NAME=VALUE or NAME: VALUE."""
+    from leaven.errors import DataError
+
+    found = {}
+    for option in said or ():
+        name, sign, value = option.partition("=") if "=" in option.partition(":")[0] else option.partition(":")
+        if not sign or not name.strip() or not value.strip() or not option.isprintable():
+            raise DataError("--header is not NAME=VALUE.", '--header "X-Team=mine"')
+        found[name.strip()] = value.strip()
     return found
 
 

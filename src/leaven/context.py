@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from leaven.expressions import Row
 from leaven.records import Record, random_key
@@ -11,6 +12,14 @@ from leaven.records import Record, random_key
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+    from pydantic import BaseModel
+
+    from leaven.draws import Draws
+    from leaven.expressions import Expression, Template
+    from leaven.models.calls import About
+    from leaven.models.conversation import Continuation, Conversation, Guess
+
+    Shape = TypeVar("Shape", bound=BaseModel)
 
 BLOCK = 65_536
 
@@ -27,6 +36,7 @@ class Rows:
 
     def __init__(self, table: pa.Table) -> None:
         self.table = table
+        self.draws: dict[int, Draws] = {}
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -60,6 +70,30 @@ class Rows:
         return ["\n".join(str(v or "") for v in row) for row in zip(*columns, strict=True)]
 
 
+class Asking:
+    """What a step that asks models brings: who is asked, the rows to draw examples from, the recipe's texts, and how
+    the step wants its answers (``temperature``, ``max_tokens``, ...)."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        *,
+        draws: Draws | None = None,
+        texts: Mapping[str, Template] | None = None,
+        main: str = "",
+        parameters: Mapping[str, Any] | None = None,
+        sampling: Mapping[str, Any] | None = None,
+        nick: str | None = None,
+    ) -> None:
+        self.conversation = conversation
+        self.draws = draws
+        self.texts = texts or {}
+        self.main = main
+        self.parameters = parameters or {}
+        self.sampling = sampling or {}
+        self.nick = nick
+
+
 class Context:
     """One step's view of the run.  ``of(record)`` turns it to a record; draws depend on nothing else."""
 
@@ -74,6 +108,7 @@ class Context:
         constants: Mapping[str, Any] | None = None,
         lineage: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset()),
         columns: Iterable[str] = (),
+        asking: Asking | None = None,
     ) -> None:
         self.seed = seed
         self.step = step
@@ -83,6 +118,10 @@ class Context:
         self.lineage = lineage
         self._standing: dict[str, Any] = dict.fromkeys(columns)
         self._models = models
+        self._asking = asking
+        self._calls = 0
+        self.examples: list[str] = []
+        """The ids of the rows that were shown to a model as examples."""
         self._record = ""
         self._generator: np.random.Generator | None = None
         self._keyed: tuple[str, int] | None = None
@@ -96,6 +135,18 @@ class Context:
     def of(self, record: Record) -> Context:
         self._record = record.id
         return self
+
+    def apart(self, record: Record) -> Context:
+        """A context for this record alone: many wait for models at a time, each with draws and calls of its own."""
+        own = copy.copy(self)
+        own._record, own._generator, own._keyed, own._calls, own.examples = record.id, None, None, 0, []
+        return own
+
+    def drawing(self, what: str) -> Context:
+        """The same context for what is drawn beside the operator itself, so that the two draws are independent."""
+        own = copy.copy(self)
+        own.step, own._generator, own._keyed = f"{self.step}.{what}", None, None
+        return own
 
     @property
     def rng(self) -> np.random.Generator:
@@ -136,3 +187,106 @@ class Context:
             if names:
                 values[line] = Row({n: record.fields.get(f"{line}.{n}", record.fields.get(n)) for n in names})
         return values
+
+    # -- models -------------------------------------------------------------------------------------------------------
+
+    @overload
+    async def chat(
+        self, prompt: Template, record: Record, *, shape: type[Shape], system: Template | None = ..., wanted: int = ...,
+        **more: Any,
+    ) -> Shape: ...  # fmt: skip
+    @overload
+    async def chat(
+        self, prompt: Template, record: Record, *, shape: None = ..., system: Template | None = ..., wanted: int = ...,
+        **more: Any,
+    ) -> str: ...  # fmt: skip
+    async def chat(
+        self,
+        prompt: Template,
+        record: Record,
+        *,
+        shape: type[Shape] | None = None,
+        system: Template | None = None,
+        wanted: int = 1,
+        **more: Any,
+    ) -> Shape | str:
+        """Ask the chat model: its answer as a text, or as an object of ``shape`` (in which ``wanted`` texts are expected).
+
+        Templates see the record, the step's parameters, what it draws as ``examples``, and ``more``.  Raises CallFailed
+        where no answer comes that can be used: the record is then in failed/, with what was answered.
+        """
+        asked = self._asked()
+        messages = self._messages(prompt, system, record, more)
+        about = self._about(record)
+        return await asked.conversation.chat(
+            messages, about, shape=shape, nick=asked.nick, wanted=wanted, **asked.sampling
+        )
+
+    async def complete(self, prompt: Template, record: Record, **more: Any) -> Continuation:
+        """How a model goes on with a text, and its mean log-probability where the model gives it."""
+        asked = self._asked()
+        text = prompt.render(self._values(prompt, record, more), self.rng)
+        return await asked.conversation.complete(text, self._about(record), nick=asked.nick, **asked.sampling)
+
+    async def classify(
+        self, prompt: Template, record: Record, *, among: Sequence[str], system: Template | None = None, **more: Any
+    ) -> Guess | None:
+        """Which of the labels a model names, with probabilities where it gives them; None where it names none."""
+        asked = self._asked()
+        messages = self._messages(prompt, system, record, more)
+        about = self._about(record)
+        return await asked.conversation.classify(messages, about, among=among, nick=asked.nick, **asked.sampling)
+
+    async def translate(self, text: str, record: Record, *, to: str, source: str) -> str:
+        """A text in another language; codes are ISO 639-3 (``spa``, ``eng``)."""
+        asked = self._asked()
+        about = self._about(record)
+        return await asked.conversation.translate(text, about, to=to, source=source, nick=asked.nick, **asked.sampling)
+
+    def text(self, template: Template, record: Record, **more: Any) -> str:
+        """A template as a text for this record, as a prompt is."""
+        return template.render(self._values(template, record, more), self.rng)
+
+    def _asked(self) -> Asking:
+        assert self._asking is not None, "the engine hands models to every step that asks"
+        return self._asking
+
+    def _about(self, record: Record) -> About:
+        from leaven.models.calls import About
+
+        main = self._asked().main
+        text = record.fields.get(f"root.{main}", record.fields.get(main))
+        number, self._calls = self._calls, self._calls + 1
+        return About(self.step, self.round_number, self._record, number, str(text or ""), record.root)
+
+    def _messages(
+        self, prompt: Template, system: Template | None, record: Record, more: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        found = []
+        for role, template in (("system", system), ("user", prompt)):
+            if template is not None:
+                text = template.render(self._values(template, record, more), self.rng)
+                found.append({"role": role, "content": text})
+        return found
+
+    def _values(self, template: Template | Expression, record: Record, more: Mapping[str, Any]) -> dict[str, Any]:
+        """What a prompt sees: columns, the step's parameters, what it drew, and the texts of ``let`` that it names."""
+        asked = self._asked()
+        values = {**self.values(record), **asked.parameters, **more}
+        named = _named(template, asked.texts)
+        if "examples" in named and asked.draws is not None and "examples" not in more:
+            drawn = asked.draws.draw(record, values, self)
+            self.examples = [row.id for row in drawn]
+            values["examples"] = [row.fields for row in drawn]
+        for name in asked.texts:
+            if name in named:
+                values[name] = asked.texts[name].render(values, self.rng)
+        return values
+
+
+def _named(template: Template | Expression, texts: Mapping[str, Template]) -> frozenset[str]:
+    """The names that a template needs, those of the texts that it takes in with them."""
+    names = template.names | template.optional
+    for name in names & texts.keys():
+        names |= texts[name].names | texts[name].optional
+    return names

@@ -60,6 +60,12 @@ class ModelError(LeavenError):
 
     retryable = False
 
+    def at(self, role: str) -> ModelError:
+        """The same error, which names the role that it stopped."""
+        error = ModelError(self.what, self.fix, where=self.where or role, next_step=self.next_step)
+        error.retryable = self.retryable
+        return error
+
 
 class BudgetReached(LeavenError):
     """The next call could have passed the budget."""

@@ -7,17 +7,26 @@ the same children here and there, where the step bears the operator's own name.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from leaven.context import Context, Rows
-from leaven.errors import DataError, RecipeError
+from leaven.engine.asking import ModelDesk, asking_of
+from leaven.engine.opening import recording
+from leaven.engine.part import answered
+from leaven.errors import DataError, ModelError, RecipeError
 from leaven.fields import VALUE, Column
+from leaven.models.budget import Budget
+from leaven.models.calls import CallFailed
+from leaven.models.config import load
+from leaven.models.ledger import Ledger
+from leaven.models.players import Players
+from leaven.models.roles import ASKED
 from leaven.operators import Keep, Make, Note, Operator
-from leaven.records import Record, content_hash, place, source_id
+from leaven.records import Record, Refuse, content_hash, place, source_id
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,21 +36,56 @@ Sets = Mapping[str, Sequence[Fields] | None]
 LABEL = "label"
 
 
-def run(op: Operator, fields: Fields, seed: int, sets: Sets) -> list[dict[str, Any]]:
+def run(
+    op: Operator, fields: Fields, seed: int, sets: Sets, models: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
     """What becomes of a record, as plain rows; a refused one bears its ``_reason``."""
     record = Record(_id(fields, 0), {name: value for name, value in fields.items() if not name.startswith("_")})
     record.root = record.id
     op = bound(op, record.fields, sets.get("source"))
     ctx = _context(op, record, seed, sets)
+    if op.awaits():
+        return _asked(op, record, ctx, sets, models or {})
     if isinstance(op, Note):
         return [{**record.fields, **next(iter(op.notes([record], ctx)))}]
     if isinstance(op, Make):
-        return [_row(child.fields, child.reason) for child in op.make(record, ctx.of(record))]
+        made = op.make(record, ctx.of(record))
+        assert isinstance(made, Iterator)
+        return [_row(child.fields, child.reason) for child in made]
     assert isinstance(op, Keep)
     if op.scope() == ("record",):
         return [_row(record.fields, op.keep(record, ctx.of(record)).partition(": ")[0])]
     [code] = op.decide(op.columns([record], ctx), np.zeros(1, np.int64), ctx)
     return [_row(record.fields, op.reasons[code])]
+
+
+def _asked(
+    op: Operator, record: Record, ctx: Context, sets: Sets, models: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """What models say about the record; nothing is stored.  Raises ModelError where the call failed."""
+    players = Players(models, load(), recording=recording)
+    for role in sorted(op.roles & set(ASKED)):
+        players.player(role, getattr(op, "model", None))
+    desk = ModelDesk(Ledger(None), Budget(None, 0.0), players)
+    try:
+        rows = {name: Rows(table(given)) for name, given in sets.items() if given is not None}
+        own = ctx.apart(record)
+        own._asking = asking_of(op, desk.conversation, {}, _main(record.fields), lambda name: rows[name])
+        found = desk.run(answered(op, record, own))
+    except Refuse as refused:
+        return [_row(record.fields, refused.reason)]
+    except CallFailed as failed:
+        raise ModelError(f"{op.name}: {failed}.", "try again, or name another model.") from None
+    finally:
+        desk.close()
+    if isinstance(found, Mapping):
+        return [{**record.fields, **found}]
+    return [_row(child.fields, child.reason) for child in found]
+
+
+def _main(record: Fields) -> str:
+    texts = [name for name, value in record.items() if name != LABEL and isinstance(value, str)]
+    return "text" if "text" in texts else texts[0] if texts else ""
 
 
 def _row(fields: Fields, reason: str) -> dict[str, Any]:

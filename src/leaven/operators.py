@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import BaseModel, ConfigDict
 
+from leaven.draws import Draw
+from leaven import plugins
 from leaven.errors import RecipeError, suggest
-from leaven.expressions import Expression, Template, parse_expression, parse_template
+from leaven.expressions import Expression, Template
 from leaven.fields import SCORE, Column
+from leaven.parameters import Expr, Text
 from leaven.records import Record, digest
 
 if TYPE_CHECKING:
@@ -27,18 +31,9 @@ if TYPE_CHECKING:
 
     from leaven.context import Context, Rows
 
+__all__ = ["Expr", "Keep", "Make", "Note", "Operator", "State", "Text", "find", "names"]
+
 PACKAGES = ("any_record", "text", "image", "audio", "pair", "keep")
-
-if TYPE_CHECKING:
-    Expr = Expression
-    Text = Template
-else:  # pydantic would look into the two classes; it has only to let them through
-    _words = PlainSerializer(lambda value: None if value is None else value.source)
-    Expr = Annotated[Any, BeforeValidator(lambda v: v if isinstance(v, Expression) else parse_expression(v)), _words]
-    Text = Annotated[Any, BeforeValidator(lambda v: v if isinstance(v, Template) else parse_template(v)), _words]
-
-"""``Expr`` is a parameter that holds an expression, ``Text`` one with ``{{ }}``; the check of a recipe reads the names
-that they need."""
 
 State = Mapping[str, Any]
 """What a fit leaves behind: arrays (texts among them) by name.  Saved as npz, never as pickle."""
@@ -71,7 +66,15 @@ class Operator(BaseModel):
 
     @classmethod
     def first_parameter(cls) -> str:
-        return next(iter(cls.model_fields), "")
+        """The first that its own class declares; what all steps that ask models share comes after."""
+        own = (name for kind in cls.__mro__ if kind is not Operator for name in vars(kind).get("__annotations__", {}))
+        return next((name for name in own if name in cls.model_fields), "")
+
+    @classmethod
+    def awaits(cls) -> bool:
+        """True where it asks models: its method is ``async``, and runs where the models are."""
+        method = getattr(cls, {"make": "make", "note": "note"}.get(cls.kind, ""), None)
+        return inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
 
     def __call__(
         self,
@@ -81,14 +84,18 @@ class Operator(BaseModel):
         source: Sequence[Mapping[str, Any]] | None = None,
         made: Sequence[Mapping[str, Any]] | None = None,
         test: Sequence[Mapping[str, Any]] | None = None,
+        **models: str,
     ) -> list[dict[str, Any]]:
         """What becomes of one record, with no folder: the rows that go on, and refused ones with their ``_reason``.
 
-        An operator that learns from rows, or compares with them, is given them as ``source``, ``made`` or ``test``.
+        An operator that learns from rows, or compares with them, is given them as ``source``, ``made`` or ``test``; one
+        that asks models is told who plays their roles: ``chat="openai:gpt-5-mini"``, ``chat="fake:shape"``.
         """
         # By name: it stands floors above, and imports this file.
         one_record = importlib.import_module("leaven.one_record")
-        found: list[dict[str, Any]] = one_record.run(self, record, seed, {"source": source, "made": made, "test": test})
+        found: list[dict[str, Any]] = one_record.run(
+            self, record, seed, {"source": source, "made": made, "test": test}, models
+        )
         return found
 
     def bind(self, columns: Mapping[str, Column]) -> Self:
@@ -116,6 +123,10 @@ class Operator(BaseModel):
             for item in values:
                 if isinstance(item, Expression | Template):
                     names |= item.names
+                elif isinstance(item, Draw):
+                    names |= item.reads()
+        if self.awaits():  # a prompt sees the step's own parameters
+            names -= type(self).model_fields.keys()
         on = getattr(self, "on", None)
         if on is not None:
             names |= {on} if isinstance(on, str) else set(on)
@@ -137,14 +148,16 @@ class Note(Operator):
     def writes(self) -> dict[str, Column]:
         return {self.name: Column(SCORE, self.reads(), written=False)}
 
-    def note(self, record: Record, ctx: Context) -> Mapping[str, Any]:
-        """The columns of one record."""
+    def note(self, record: Record, ctx: Context) -> Mapping[str, Any] | Awaitable[Mapping[str, Any]]:
+        """The columns of one record.  ``async def`` where it asks a model; it may raise ``Refuse``."""
         raise NotImplementedError
 
     def notes(self, records: Sequence[Record], ctx: Context) -> Iterator[Mapping[str, Any]]:
         """The columns of many records, in order; override it where a batch is faster than one at a time."""
         for record in records:
-            yield self.note(record, ctx.of(record))
+            found = self.note(record, ctx.of(record))
+            assert isinstance(found, Mapping), "a note that asks models is awaited, one record at a time"
+            yield found
 
 
 class Make(Operator):
@@ -161,7 +174,12 @@ class Make(Operator):
         """New columns that its children carry, if any."""
         return {}
 
-    def make(self, record: Record, ctx: Context) -> Iterator[Record]:
+    def asked(self) -> int:
+        """How many children it makes of a record; those that lack are refused as ``too_few``.  0: it is not known."""
+        return 0
+
+    def make(self, record: Record, ctx: Context) -> Iterator[Record] | AsyncIterator[Record]:
+        """The children of one record.  ``async def`` where it asks a model."""
         raise NotImplementedError
 
 
@@ -194,21 +212,31 @@ class Keep(Operator):
 
 
 def find(name: str, folders: Sequence[str] = ()) -> type[Operator]:
-    """The operator of a name: a built-in, or one in a folder that the user named.  Only its own file is imported."""
+    """The operator of a name: a built-in, one in a folder that the user named, or a plug-in's (``PACKAGE:NAME``).
+
+    Only its own file is imported.
+    """
+    plugin, colon, own = name.partition(":")
+    if colon:
+        added = names([str(plugins.folder(plugin))], built_in=False)
+        if own not in added:
+            near = suggest(name, [f"{plugin}:{other}" for other in added])
+            raise RecipeError(f"the plug-in `{plugin}` has no operator `{own}`.", f"{near}.")
+        return _class_in(plugins.load(plugin, own), own)
     if "." not in name and (module := _builtin(name)):
         return _class_in(module, name)
     for folder in folders:
         path = Path(folder) / f"{name}.py"
         if path.is_file():
             return _class_in(_load(path.resolve()), name)
-    known = names(folders)
-    raise RecipeError(f"there is no operator `{name}`.", f"{suggest(name, known)}.")
+    known = [f"{plugin}:{own}" for plugin, at in plugins.folders().items() for own in names([str(at)], built_in=False)]
+    raise RecipeError(f"there is no operator `{name}`.", f"{suggest(name, names(folders) + known)}.")
 
 
-def names(folders: Sequence[str] = ()) -> list[str]:
-    """All operators that a recipe may name, sorted."""
+def names(folders: Sequence[str] = (), *, built_in: bool = True) -> list[str]:
+    """The operators that a recipe may name, sorted: the built-in ones, and those in the folders."""
     here = Path(__file__).parent
-    every = [here / package for package in PACKAGES] + [Path(folder) for folder in folders]
+    every = [here / package for package in PACKAGES if built_in] + [Path(folder) for folder in folders]
     return sorted({p.stem for folder in every for p in folder.glob("*.py") if _may_be_operator(p)})
 
 

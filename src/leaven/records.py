@@ -83,6 +83,15 @@ class Record:
         return replace(self, reason=reason, detail=detail)
 
 
+class Refuse(Exception):
+    """Raised by a note: the record cannot be noted, and is refused with a reason of one word."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail
+
+
 def canonical(value: Any) -> bytes:
     """A value as bytes that are equal for equal values: JSON with sorted keys, texts in Unicode form NFC."""
     if isinstance(value, str):  # by far the most common case, and 5 times faster than json

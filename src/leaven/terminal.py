@@ -10,12 +10,13 @@ import os
 import sys
 import time
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from leaven.engine.augment import Request, Run
     from leaven.io.dataset import Dataset
+    from leaven.models.asker import Spend
     from leaven.recipe import Recipe
 
 WIDTH = 100
@@ -122,18 +123,31 @@ def _middle(counts: Mapping[str, int]) -> int:
     return sorted(counts.values())[len(counts) // 2]
 
 
-def players(recipe: Recipe, embedder: str) -> str:
-    """Which model plays each role that the recipe asks for."""
+def players(recipe: Recipe, models: Mapping[str, str]) -> str:
+    """Which model plays each role that the recipe asks for, and what leaves the machine."""
+    from leaven.models.players import host
+
     found = {}
     for step in recipe.steps():
         if "embed" in step.op.roles or getattr(step.op, "by", "") == "vector":
-            found["embed"] = embedder or "wordllama"
+            found["embed"] = models.get("embed") or "wordllama"
         if "fill" in step.op.roles:
             found["fill"] = "ngram"
         if step.op.name == "prediction":
             found["student"] = "linear"
+    found |= {role: shown(uri) for role, uri in models.items()}
     said = ", ".join(f"{role} {name}" for role, name in sorted(found.items()))
-    return f"{said}; built in, nothing leaves this machine" if said else "none; nothing leaves this machine"
+    elsewhere = sorted({h for uri in models.values() if (h := host(uri)) and not loopback(h)})
+    if elsewhere:
+        return f"{said}; prompts go to {', '.join(elsewhere)}"
+    inner = "built in, nothing leaves this machine" if not models.keys() - {"embed"} else "nothing leaves this machine"
+    return f"{said}; {inner}" if said else "none; nothing leaves this machine"
+
+
+def loopback(host: str) -> bool:
+    from leaven.models.keys import is_loopback
+
+    return is_loopback(f"http://{host}/")
 
 
 class Progress:
@@ -148,8 +162,10 @@ class Progress:
         self.counts: dict[str, int] = {}
         self.title, self.parts, self.parts_done, self.records = "", 0, 0, 0
         self.number, self.steps = 0, 0
-        self.stage_began = self.last_said = self.began
+        self.stage_began = self.last_said = self.last_part = self.began
         self.drawn = 0
+        self.spend: Spend | None = None
+        self.flying = 0
 
     def read(self, dataset: Dataset, recipe: Recipe, why: str, request: Request, new: bool) -> None:
         for warning in dataset.warnings:
@@ -181,13 +197,13 @@ class Progress:
             print(f"{clock(self.now() - self.began)} {text}", file=self.stream, flush=True)
             self.last_said = self.now()
 
-    def models(self, embedder: str, recipe: Recipe, request: Request, new: bool) -> None:
+    def models(self, models: Mapping[str, str], recipe: Recipe, request: Request, new: bool) -> None:
         if self.live:
             self.clear()
             workers = f"{request.workers} worker{'s' if request.workers > 1 else ''}"
             state = "new" if new else "goes on"
             writes = f"{shown(str(request.out))} ({state}), seed {request.seed}, {workers}"
-            for line in (table_line("Models", players(recipe, embedder)), table_line("Writes", writes)):
+            for line in (table_line("Models", players(recipe, models)), table_line("Writes", writes)):
                 print(styled(line, "dim", self.stream), file=self.stream)
             print(file=self.stream)
 
@@ -203,6 +219,7 @@ class Progress:
 
     def part(self, records: int, counts: Mapping[str, int]) -> None:
         self.parts_done += records
+        self.last_part = self.now()
         for name, n in counts.items():
             self.counts[name] = self.counts.get(name, 0) + n
         if self.live and (self.now() - self.last_said > 0.25 or self.parts_done == self.parts):
@@ -213,6 +230,34 @@ class Progress:
         if not self.live and self.parts_done == self.parts and self.now() - self.stage_began > 5:
             made = self.counts.get("on", 0) + self.counts.get("refused", 0)
             self.log(f"step {self.number} of {self.steps}, {self.title}: done, {made:,} records")
+
+    def spent(self, spend: Spend, flying: int) -> None:
+        """Told some times a second while models are asked, from whichever thread waits for them."""
+        self.spend, self.flying = spend, flying
+        if self.live and self.now() - self.last_said > 0.25:
+            self.last_said = self.now()
+            self.draw(*self.lines())
+        elif not self.live and self.now() - self.last_said >= 30:
+            self.log(self.one_line())
+
+    def say(self, text: str) -> None:
+        """Something that a model does otherwise than asked."""
+        if not self.quiet:
+            self.clear()
+            warn(text)
+
+    def costs(self) -> str:
+        """What this command took so far."""
+        if self.spend is None:
+            return "0 calls, 0 tokens, 0 USD"
+        return spend_line(self.spend.calls, self.spend.tokens, self.spend.usd, sorted(self.spend.unpriced))
+
+    def silence(self) -> str:
+        """What is waited for, where nothing came for 15 seconds."""
+        waited = self.now() - max(self.last_part, self.stage_began)
+        if not self.flying or waited < 15:
+            return ""
+        return f"no answer for {waited:.0f} s, {self.flying} asked"
 
     def left(self) -> str:
         spent = self.now() - self.stage_began
@@ -227,16 +272,22 @@ class Progress:
         first = f"step {self.number} of {self.steps}  {cut(self.title, 30):<16} [{bar}]  {records:,} records"
         second = (
             f"  going on {self.counts.get('on', 0):,}   refused {self.counts.get('refused', 0):,}"
-            f"   failed {self.counts.get('failed', 0):,}     0 calls, 0 tokens, 0 USD"
+            f"   failed {self.counts.get('failed', 0):,}     {self.costs()}"
         )
+        if self.flying:
+            second += f", {self.flying} in flight"
+        if silence := self.silence():
+            return f"{first}   {self.left()}".rstrip(), f"  {silence}"
         return f"{first}   {rate:,.0f}/s   {self.left()}".rstrip(), second
 
     def one_line(self) -> str:
         left = self.left()
         return (
-            f"step {self.number} of {self.steps}, {self.title}: part {self.parts_done} of {self.parts}, going on"
+            f"step {self.number} of {self.steps}, {self.title}: {self.parts_done:,} of {self.parts:,}, going on"
             f" {self.counts.get('on', 0):,}, refused {self.counts.get('refused', 0):,},"
             f" failed {self.counts.get('failed', 0):,}{', ' + left if left else ''}"
+            + (f", {self.costs()}, {self.flying} in flight" if self.spend else "")
+            + (f"; {silence}" if (silence := self.silence()) else "")
         )
 
     def draw(self, *lines: str) -> None:
@@ -264,6 +315,16 @@ def _is(state: str) -> str:
     return "is new" if state == "new" else "goes on"
 
 
+def spend_line(calls: int, tokens: int, usd: float, unpriced: Sequence[str]) -> str:
+    """Calls, tokens and USD in one phrase; an unknown price is called unknown."""
+    from leaven.models.budget import dollars
+
+    cost = f"{dollars(usd)} USD"
+    if unpriced:
+        cost = "USD unknown" if not usd else f"{cost} and what {', '.join(unpriced)} costs"
+    return f"{calls:,} {'call' if calls == 1 else 'calls'}, {tokens:,} tokens, {cost}"
+
+
 def summary(run: Run) -> list[str]:
     """The answer of ``augment``."""
     done, dataset, out = run.written, run.dataset, shown(str(run.request.out))
@@ -271,9 +332,11 @@ def summary(run: Run) -> list[str]:
     share = f" ({done.made_written / total:.0%})".replace("%", " %") if done.made_written else ""
     exit_said = " Exit 3." if done.failed else ""
     how = ", with failures" if done.failed else ""
+    spend = run.spend
+    costs = spend_line(spend.calls, spend.tokens, spend.usd, sorted(spend.unpriced))
     lines = [
         f"Done in {clock(run.seconds)}{how}. {out}/train holds {rows(total)}: {done.real_written:,} real,"
-        f" {done.made_written:,} made{share}. Spent 0 calls, 0 tokens, 0 USD.{exit_said}",
+        f" {done.made_written:,} made{share}. Spent {costs}.{exit_said}",
         f"Made {done.made:,}, kept {done.kept:,}, refused {done.refused:,}, failed {done.failed:,}."
         + (f" Pool rows left {done.left:,}." if done.left else ""),
     ]

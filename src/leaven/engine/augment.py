@@ -9,17 +9,22 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from leaven import __version__
 from leaven.engine.folder import Folder, replace_folder
 from leaven.engine.local import Engine
+from leaven.engine.opening import asks, open_desk, open_players, roles_of
 from leaven.engine.reporter import Reporter as StageReporter
 from leaven.engine.write import Writer, Written
 from leaven.errors import DataError
 from leaven.io import dataset as datasets
 from leaven.io.dataset import Dataset
+from leaven.models.asker import Spend
 from leaven.recipe import Recipe, check, read
+
+if TYPE_CHECKING:
+    from leaven.engine.asking import ModelDesk
 
 MANY = 50
 """From this many rows without a label, and as many as there are labels, a pool is worth a recipe of its own."""
@@ -43,6 +48,14 @@ class Request:
     workers: int = 1
     limit: int | None = None
     operators: Sequence[str] = ()
+    given: str | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
+    """URIs by role, or by ROLE.NICK."""
+    budget: float | None = None
+    """USD that all commands in the folder may spend together."""
+    timeout: float = 60.0
+    concurrency: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,11 @@ class Run:
     written: Written
     seconds: float
     embedder: str
+    models: Mapping[str, str] = field(default_factory=dict)
+    spend: Spend = field(default_factory=Spend)
+    """What this command took."""
+    spent: Mapping[str, Any] = field(default_factory=dict)
+    """What all commands in the folder took."""
 
     def as_json(self) -> dict[str, Any]:
         done, counts = self.written, self.dataset.counts
@@ -69,10 +87,10 @@ class Run:
             "failed": done.failed,
             "waiting": 0,
             "written": done.real_written + done.made_written,
-            "calls": 0,
-            "tokens_in": 0,
-            "tokens_out": 0,
-            "usd": 0.0,
+            "calls": self.spent.get("calls", 0),
+            "tokens_in": self.spent.get("tokens_in", 0),
+            "tokens_out": self.spent.get("tokens_out", 0),
+            "usd": None if self.spent.get("unpriced") else round(self.spent.get("usd", 0.0), 6),
             "seconds": round(self.seconds, 3),
         }
 
@@ -82,7 +100,7 @@ class Reporter(StageReporter, Protocol):
 
     def read(self, dataset: Dataset, recipe: Recipe, why: str, request: Request, new: bool) -> None: ...
 
-    def models(self, embedder: str, recipe: Recipe, request: Request, new: bool) -> None: ...
+    def models(self, models: Mapping[str, str], recipe: Recipe, request: Request, new: bool) -> None: ...
 
 
 def augment(request: Request, reporter: Reporter) -> Run:
@@ -100,6 +118,19 @@ def augment(request: Request, reporter: Reporter) -> Run:
         recipe = check(recipe, dataset.typed(), dataset.counts)
         said = describe(request, recipe, dataset, why)
         stack.enter_context(folder.unharmed())
+        desk = None
+        if asks(recipe):
+            players = open_players(
+                recipe,
+                request.models,
+                timeout=request.timeout,
+                concurrency=request.concurrency,
+                headers=request.headers,
+            )
+            desk = open_desk(folder.path, recipe, players, request.budget)
+            stack.callback(desk.close)
+            desk.ledger.begin()
+            desk.asker.say = reporter.say
         commit_input(folder, dataset)
         folder.say({**said, "finished": False})
         reporter.read(dataset, recipe, why, request, not before)
@@ -112,16 +143,36 @@ def augment(request: Request, reporter: Reporter) -> Run:
             limit=request.limit,
             operators=request.operators,
             reporter=reporter,
+            desk=desk,
         )
         embedder = engine.embedder_name()
-        reporter.models(embedder, recipe, request, not before)
+        models = {**({"embed": embedder} if embedder else {}), **who_plays(recipe, desk)}
+        reporter.models(models, recipe, request, not before)
         outcome = engine.run()
         written = Writer(recipe, dataset, folder.path, request.seed).write(outcome)
-        run = Run(request, recipe, why, dataset, written, time.monotonic() - began, embedder)
+        if desk:
+            desk.ledger.end(written.failed_places)
+        run = Run(
+            request,
+            recipe,
+            why,
+            dataset,
+            written,
+            time.monotonic() - began,
+            embedder,
+            models,
+            desk.asker.spend if desk else Spend(),
+            desk.ledger.totals() if desk else {},
+        )
         folder.say(
             {
                 **said,
-                "models": {"embed": embedder} if embedder else {},
+                "models": models,
+                "ledger_names": {p.uri: p.model for p in desk.players.opened()} if desk else {},
+                "spent": run.spent,
+                "left_out": {p.model: list(p.left_out) for p in desk.players.opened() if p.left_out}
+                if desk
+                else {},
                 "rounds": outcome.rounds,
                 "finished": True,
                 "counts": {k: v for k, v in run.as_json().items() if k not in ("run", "seconds")},
@@ -130,6 +181,16 @@ def augment(request: Request, reporter: Reporter) -> Run:
         )
         tidy(folder, {piece.name for piece in (*outcome.passed, *outcome.ends)})
     return run
+
+
+def who_plays(recipe: Recipe, desk: ModelDesk | None) -> dict[str, str]:
+    """The URI of the model for each role that the recipe asks."""
+    found: dict[str, str] = {}
+    for role, nick in roles_of(recipe) if desk else ():
+        assert desk
+        _, uri = desk.players.who(role, nick)
+        found[f"{role}.{nick}" if nick else role] = uri
+    return found
 
 
 def take_in(request: Request, folder: Folder, recipe: Recipe | None, before: Mapping[str, Any]) -> Dataset:

@@ -18,22 +18,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leaven import __version__
-from leaven.context import Context, Rows
+from leaven.context import Asking, Context, Rows
+from leaven.engine.asking import ModelDesk, asking_of, records_of
 from leaven.engine.folder import Folder, arrays_bytes, write_whole
 from leaven.engine.part import for_all, within_part
 from leaven.engine.pieces import Piece, going, side_by_side, table_bytes
 from leaven.engine.reporter import Reporter, Silent
+from leaven.engine.rows import to_table
 from leaven.engine.stage import BELOW, DECIDED, Join, Run, Split, Stage
 from leaven.engine.workers import Job, Workers, models
 from leaven.fields import Column
-from leaven.io.dataset import Dataset
+from leaven.io.dataset import ROWS_PER_PART, SET_BITS, SETS, Dataset
 from leaven.keep.near_test import NearTest
 from leaven.models.embedders import choose
+from leaven.models.roles import ASKED
 from leaven.operators import Keep
-from leaven.recipe import Fork, Node, Recipe, Repeat, Step, advance, lineage
-from leaven.records import canonical, digest, place
+from leaven.recipe import Fork, Node, Recipe, Repeat, Start, Step, advance, lineage
+from leaven.records import Record, canonical, child_id, digest, place
 
 if TYPE_CHECKING:
+    from leaven.expressions import Expression
     from leaven.operators import Operator
 
 
@@ -73,11 +77,13 @@ class Engine:
         limit: int | None = None,
         operators: Sequence[str] = (),
         reporter: Reporter | None = None,
+        desk: ModelDesk | None = None,
     ) -> None:
         self.recipe, self.dataset, self.folder = recipe, dataset, folder
         self.seed, self.limit = seed, limit
         self.pool = Workers(workers, operators, sorted({step.op.name for step in recipe.steps()}))
         self.reporter = reporter or Silent()
+        self.desk = desk
         self.typed = dataset.typed()
         self.lineage = lineage(recipe)
         self.label = dataset.main("label")
@@ -97,6 +103,9 @@ class Engine:
         self.number = 0
         self.total = sum(1 for _ in recipe.steps())
         self.embedder = ""
+        self.drawing: dict[str, Rows] = {}
+        self.lacks: dict[str, int] = {}
+        self.parts_of: dict[int, int] = {}
 
     def run(self) -> Outcome:
         with self.pool:
@@ -116,6 +125,8 @@ class Engine:
 
     def begin(self, name: str) -> Stream:
         """The records of a set that a chain starts from; ``limit`` takes some of them, by hash of (seed, id)."""
+        if name == "start":
+            return Stream([], dict(self.typed))
         path = self.dataset.path(name)
         if not self.dataset.counts.get(name):
             return Stream([], dict(self.typed))
@@ -149,6 +160,8 @@ class Engine:
                     self.walk(steps, stream, inner, round_number, (*branch, name))
                     columns.update(inner)
                 stream.work.append(Join(branch))
+            elif isinstance(node, Start):
+                self.start(node, stream, columns, round_number)
             else:
                 self.repeat(node, stream, columns, round_number, branch)
 
@@ -164,6 +177,10 @@ class Engine:
             self.flush(stream, deciding=run)
             stream.decision = self.decide(run, stream.pieces)
             stream.decided = run
+        elif step.op.awaits():  # a stage of its own: it runs where the models are, all its records at a time
+            self.flush(stream)
+            stream.work.append(run)
+            self.flush(stream, asking=run)
         else:
             stream.work.append(run)
 
@@ -185,9 +202,15 @@ class Engine:
         rounds: list[list[Piece]] = []
         best, best_score = 0, -1.0
         for number in range(1, node.times + 1):
-            stream.pieces = self.lacking(node, base, rounds)
-            if not stream.pieces:
-                break
+            if node.begins:
+                self.lacks = self.wanted(node, rounds)
+                stream.pieces = []
+                if not sum(self.lacks.values()):
+                    break
+            else:
+                stream.pieces = self.lacking(node, base, rounds)
+                if not stream.pieces:
+                    break
             after = dict(columns)
             self.walk(node.steps, stream, after, outer * 1000 + number, branch)
             self.flush(stream)
@@ -205,8 +228,10 @@ class Engine:
                 break
         taken = range(best - 1, best) if node.last and best else range(best)
         self.replaced += [p for i, pieces in enumerate(rounds) if i not in taken for p in pieces]
+        if node.begins:
+            columns.clear()
         columns.update(after)
-        self.made = made_before
+        self.made, self.lacks = made_before, {}
         stream.pieces = side_by_side([*(rounds[i] for i in taken), *([others] if others else [])])
 
     def apart(self, pieces: list[Piece], branch: tuple[str, ...]) -> tuple[list[Piece], list[Piece]]:
@@ -220,6 +245,51 @@ class Engine:
             mine.append(self.stored(table.filter(here), "mine", piece.name, *branch))
             others.append(self.stored(table.filter(pc.invert(here)), "others", piece.name, *branch))
         return mine, others
+
+    def start(self, node: Start, stream: Stream, columns: dict[str, Column], round_number: int) -> None:
+        """Records from nothing but a label: what ``n`` says of each, or in a repeat what its groups still lack."""
+        each = list(self.dataset.labels) if node.per else [""]
+        counts = self.lacks or dict.fromkeys(each, self.number_of(node.n, round_number))
+        typed = {node.per: columns[node.per]} if node.per else {}
+        columns.clear()
+        columns.update(typed)
+        stream.stored = dict(typed)
+        stage = self.stage_of([], None, None, dict(typed))
+        order = SETS.index("given") << SET_BITS  # no real row: what it becomes was made
+        records: list[Record] = []
+        for label in each:
+            for ordinal in range(counts[label]):
+                own = child_id(("start",), f"start {label}", round_number, ordinal)
+                fields = {node.per: label} if node.per else {}
+                records.append(Record(own, fields, own, order + len(records), made=True))
+        parts = self.parts_of.setdefault(id(node), 1 << max(0, (len(records) - 1) // ROWS_PER_PART).bit_length())
+        buckets: list[list[Record]] = [[] for _ in range(parts)]
+        for record in records:
+            buckets[place(record.id) * parts >> 64].append(record)
+        said = canonical([node.per, counts, round_number, parts]).decode()
+        stream.pieces = [
+            self.stored(to_table(bucket, [], {}, stage), "start", said, self.address(stage), f"{number}")
+            for number, bucket in enumerate(buckets)
+        ]
+
+    def number_of(self, n: Expression | None, round_number: int) -> int:
+        """How many records a start makes; ``--limit`` cuts it."""
+        number = 1 if n is None else int(n({**self.constants, "round_number": round_number}))
+        return max(0, number if self.limit is None else min(number, self.limit))
+
+    def wanted(self, node: Repeat, rounds: list[list[Piece]]) -> dict[str, int]:
+        """How many of each label a round starts: what it lacks to ``kept``; without ``until`` what `start` says."""
+        [begin, *_] = node.steps
+        assert isinstance(begin, Start)
+        each = list(self.dataset.labels) if begin.per else [""]
+        if node.until is None or node.until.kept is None:
+            return dict.fromkeys(each, self.number_of(begin.n, len(rounds) + 1))
+        goal = self.number_of(node.until.kept, len(rounds) + 1)
+        have: Counter[Any] = Counter()
+        for piece in (p for pieces in rounds for p in pieces):
+            table = going(piece.read([begin.per, "_state"] if begin.per else ["_state"]))
+            have.update(table.column(begin.per).to_pylist() if begin.per else {"": len(table)})
+        return {label: max(0, goal - have[label]) for label in each}
 
     def lacking(self, node: Repeat, base: list[Piece], rounds: list[list[Piece]]) -> list[Piece]:
         """The records of the groups that still lack some, where ``until`` counts them; nothing where none does."""
@@ -287,23 +357,27 @@ class Engine:
             deciding=deciding,
         )
 
-    def flush(self, stream: Stream, deciding: Run | None = None) -> None:
+    def flush(self, stream: Stream, deciding: Run | None = None, asking: Run | None = None) -> None:
         """Run what was put off over every part; the stream then stands at the files that it wrote."""
         if not stream.work and not stream.decided and not deciding:
             return
         stage = self.stage_of(stream.work, stream.decided, deciding, dict(stream.stored))
         address = self.address(stage)
         models = self.models_state(stage)
+        answers = self.answers_print(asking) if asking else ""
         jobs: list[Job] = []
         pieces: list[Piece] = []
         for index, piece in enumerate(stream.pieces):
-            name = digest(address, piece.name, stream.decision, models).hex()
+            name = digest(address, piece.name, stream.decision, models, *filter(None, [answers])).hex()
             path = self.folder.parts / f"{name}.arrow"
             pieces.append(Piece(str(path), name))
             if not path.exists():
                 decision = (str(self.folder.parts / f"{stream.decision}.npz"), index) if stream.decision else None
                 jobs.append(Job(address, piece, decision, str(path), str(self.folder.path), models))
-        self.run_jobs(stage, jobs, len(stream.pieces))
+        if asking:
+            self.ask_jobs(stage, asking, jobs, models)
+        else:
+            self.run_jobs(stage, jobs, len(stream.pieces))
         stream.pieces, stream.work, stream.decided, stream.decision = pieces, [], None, ""
         self.passed = self.passed + pieces
 
@@ -320,6 +394,45 @@ class Engine:
             self.reporter.part(1, {})
         for counts in self.pool.run(stage, jobs):
             self.reporter.part(1, counts)
+
+    def ask_jobs(self, stage: Stage, run: Run, jobs: Sequence[Job], models_name: str) -> None:
+        """Run the parts of a step that asks models, here."""
+        self.number += 1
+        step = run.step
+        self.reporter.stage(self.number, self.total, f"{step.op.kind} {step.name}", max(1, records_of(jobs)))
+        if not jobs:
+            self.reporter.part(1, {})
+            return
+        assert self.desk is not None, "augment opens the models that a recipe asks"
+        self.desk.parts(
+            stage, jobs, models(self.folder.path, models_name), lambda op: self.asking(op, run), self.reporter
+        )
+
+    def asking(self, op: Operator, run: Run) -> Asking:
+        """What a step brings to its models; each record may have parameters of its own."""
+        assert self.desk is not None
+        return asking_of(
+            op, self.desk.conversation, self.recipe.texts, self.dataset.main("text"), lambda name: self.rows_of(name)
+        )
+
+    def rows_of(self, name: str) -> Rows:
+        """A set to draw examples from, read once."""
+        print_ = self.print_of(name)
+        if print_ not in self.drawing:
+            self.drawing[print_] = Rows(self.set_table(name, set(self.schema.names)))
+        return self.drawing[print_]
+
+    def answers_print(self, run: Run) -> str:
+        """What a step's answers hang on besides its own words: who answers, earlier attempts, what examples come of."""
+        assert self.desk is not None
+        op = run.step.op
+        who = []
+        for role in sorted(op.roles & set(ASKED)):
+            over, player = self.desk.players.player(role, getattr(op, "model", None))
+            who += [role, over, player.model]
+        how = getattr(op, "draw", None)
+        drawn = self.print_of(how.of) if how else ""
+        return digest(*who, drawn, self.desk.ledger.attempts_print([run.step.key])).hex()
 
     # -- what all must be seen for --------------------------------------------------------------------------------
 

@@ -6,8 +6,9 @@ those that failed.  Nothing here knows how many parts or workers there are.
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -33,12 +34,14 @@ from leaven.engine.stage import (
 )
 from leaven.errors import LeavenError
 from leaven.fields import Column, dropped
+from leaven.models.asker import Stopped
+from leaven.models.calls import CallFailed
 from leaven.operators import Keep, Make, Note
 from leaven.recipe import Step
-from leaven.records import Entry, Record, canonical, child_id, digest
+from leaven.records import Entry, Record, Refuse, canonical, child_id, digest
 
 if TYPE_CHECKING:
-    from leaven.context import Models
+    from leaven.context import Asking, Models
     from leaven.operators import Operator
 
 
@@ -61,6 +64,33 @@ def run_part(
     if stage.work or stage.deciding:
         table = worker.run(table)
     return in_one([table, *parts], stage)
+
+
+async def ask_part(
+    stage: Stage,
+    table: pa.Table | pa.RecordBatch,
+    models: Models,
+    asking: Callable[[Operator], Asking],
+    told: Callable[[str], None],
+) -> pa.Table:
+    """As ``run_part``, for a stage of one step that asks models: all records of the part at a time.
+
+    ``told`` hears what became of each record: ``on``, ``refused`` or ``failed``.
+    """
+    worker = _Part(stage, lambda name: {}, models)
+    if "_state" in table.schema.names:
+        table = table.filter(pc.equal(table.column("_state"), GOES_ON))
+    records = to_records(table, stage)
+    records.sort(key=lambda record: record.order)
+    [run] = stage.work
+    assert isinstance(run, Run)
+    records = await worker.ask(run, records, asking, told)
+    records.sort(key=lambda record: record.order)
+    return in_one([to_table(records, worker.out, {}, stage)], stage)
+
+
+Found = list[Record] | Mapping[str, Any] | Exception
+"""What asking about a record came to: its children, its new columns, or why there are none."""
 
 
 class _Part:
@@ -140,9 +170,61 @@ class _Part:
         record.step, record.reason, record.detail = step.name, reason, detail
         self.out.append((LEFT if is_real(record.parents, record.order) else REFUSED, record))
 
-    def fail(self, record: Record, step: Step, error: Exception) -> None:
-        detail = f"{type(error).__name__}: {error}"
-        self.out.append((FAILED, replace(record, step=step.name, reason=type(error).__name__, detail=detail)))
+    def fail(self, record: Record, run: Run, error: Exception, key: str = "") -> None:
+        step = run.step
+        said: dict[str, Any] = {"error": f"{type(error).__name__}: {error}"}
+        reason = type(error).__name__
+        if isinstance(error, CallFailed):
+            reason = error.reason
+            said = {"error": error.detail, "answers": error.answers, "step": key, "round": run.round}
+        detail = json.dumps(said, ensure_ascii=False)
+        self.out.append((FAILED, replace(record, step=step.name, reason=reason, detail=detail)))
+
+    async def ask(
+        self, run: Run, records: list[Record], asking: Callable[[Operator], Asking], told: Callable[[str], None]
+    ) -> list[Record]:
+        """A step that asks models about every record at once; what comes back is taken up in the records' order."""
+        chosen = self.chosen(run, records)
+        valued = self.valued(run)
+        ctx = self.context(run)
+
+        async def one(record: Record, key: str) -> Found:
+            found: Found
+            try:
+                op = valued(record)
+                own = ctx.apart(record)
+                own.step, own._asking = key, asking(op)
+                found = await answered(op, record, own)
+            except LeavenError:
+                told("stopped")
+                raise
+            except Exception as error:  # one record's trouble is not the run's
+                found = error
+            told("refused" if isinstance(found, Refuse) else "failed" if isinstance(found, Exception) else "on")
+            return found
+
+        keys = [self.key(run, record) if mine else "" for record, mine in zip(records, chosen, strict=True)]
+        asked = [one(record, key) for record, key, mine in zip(records, keys, chosen, strict=True) if mine]
+        answers = await asyncio.gather(*asked, return_exceptions=True)  # those on the wire are stored, come what may
+        stopped = [a for a in answers if isinstance(a, LeavenError) or not isinstance(a, list | Mapping | Exception)]
+        for error in sorted(stopped, key=lambda error: isinstance(error, Stopped)):
+            raise error
+        found = iter(answers)  # what is left of them are children, columns and records' own errors
+        changes = _Changes(run.columns)
+        out: list[Record] = []
+        for record, key, mine in zip(records, keys, chosen, strict=True):
+            answer = next(found) if mine else None
+            if answer is None:
+                out.append(record)
+            elif isinstance(answer, Refuse):
+                self.refuse(record, run.step, answer.reason, answer.detail)
+            elif isinstance(answer, Exception):
+                self.fail(record, run, answer, key)
+            elif isinstance(answer, list):
+                out.extend(self.make(run, record, answer, changes, key))
+            elif isinstance(answer, Mapping):
+                out.append(self.noted(run, record, answer))
+        return out
 
     def step(self, run: Run, records: list[Record]) -> list[Record]:
         chosen = self.chosen(run, records)
@@ -163,7 +245,9 @@ class _Part:
             try:
                 op = valued(record)
                 if isinstance(op, Make):
-                    out.extend(self.make(run, record, list(op.make(record, ctx.of(record))), changes))
+                    made = op.make(record, ctx.of(record))
+                    assert isinstance(made, Iterator), "a make that asks models is a stage of its own"
+                    out.extend(self.make(run, record, list(made), changes, self.key(run, record)))
                 elif isinstance(op, Keep):
                     said = op.keep(record, ctx.of(record))
                     if said:
@@ -174,7 +258,7 @@ class _Part:
             except LeavenError:
                 raise
             except Exception as error:  # one record's trouble is not the run's
-                self.fail(record, run.step, error)
+                self.fail(record, run, error)
         return out
 
     def chosen(self, run: Run, records: list[Record]) -> list[bool]:
@@ -233,7 +317,7 @@ class _Part:
             except LeavenError:
                 raise
             except Exception as error:
-                self.fail(record, run.step, error)
+                self.fail(record, run, error)
         return noted
 
     def noted(self, run: Run, record: Record, values: Mapping[str, Any]) -> Record:
@@ -249,9 +333,8 @@ class _Part:
                 record.fields.pop(gone, None)
         return record
 
-    def make(self, run: Run, record: Record, children: list[Record], changes: _Changes) -> list[Record]:
+    def make(self, run: Run, record: Record, children: list[Record], changes: _Changes, key: str) -> list[Record]:
         """Children with their ids and history; refused ones put aside."""
-        key = self.key(run, record)
         out: list[Record] = []
         for ordinal, child in enumerate(children):
             child.id = child_id(child.parents, key, run.round, ordinal)
@@ -309,6 +392,27 @@ class _Part:
         for name, array in op.columns(mine, ctx).items() if mine else ():
             found[name] = _spread(array, np.array(chosen, bool))
         return {f"{DECIDED}{name}": array for name, array in found.items()}
+
+
+async def answered(op: Operator, record: Record, ctx: Context) -> list[Record] | Mapping[str, Any]:
+    """What an operator that asks models makes or notes of a record."""
+    if isinstance(op, Note):
+        noted = op.note(record, ctx)
+        assert isinstance(noted, Awaitable)
+        values: Mapping[str, Any] = await noted
+        return values
+    assert isinstance(op, Make)
+    making = op.make(record, ctx)
+    assert isinstance(making, AsyncIterator)
+    children = [child async for child in making]
+    got = len(children)
+    for _ in range(op.asked() - got):
+        empty = record.child(dict.fromkeys(op.changes()))
+        children.append(empty.refuse("too_few", f"{got} of {op.asked()}"))
+    if ctx.examples:
+        for child in children:
+            child.drawn = {**child.drawn, "examples": ctx.examples}
+    return children
 
 
 class _Changes:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from leaven.models.asker import Spend
 
 
 class Reporter(Protocol):
@@ -15,6 +18,10 @@ class Reporter(Protocol):
 
     def waiting(self, what: str) -> None: ...
 
+    def spent(self, spend: Spend, flying: int) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
 
 class Silent:
     """Nobody is told."""
@@ -24,3 +31,7 @@ class Silent:
     def part(self, records: int, counts: Mapping[str, int]) -> None: ...
 
     def waiting(self, what: str) -> None: ...
+
+    def spent(self, spend: Spend, flying: int) -> None: ...
+
+    def say(self, text: str) -> None: ...

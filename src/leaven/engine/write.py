@@ -49,6 +49,8 @@ class Written:
     made_written: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
+    failed_places: list[tuple[str, int, str]] = field(default_factory=list)
+    """Step, round and id of the records about which a model gave no answer that could be used."""
     balance: dict[str, tuple[int, int]] = field(default_factory=dict)
     """For each label its real and its made rows in train/."""
 
@@ -253,7 +255,12 @@ class Writer:
         with (new / "failed" / "records.jsonl").open("a", encoding="utf-8") as file:
             for row in table.to_pylist():
                 fields = {self.dataset.columns.get(n, n): v for n, v in row.items() if not n.startswith("_")}
-                said = {"_id": row["_id"], "_step": row["_step"], "_error": row["_detail"], **fields}
+                why = json.loads(row["_detail"])
+                said = {"_id": row["_id"], "_step": row["_step"], "_reason": row["_reason"], "_error": why["error"]}
+                if "answers" in why:
+                    said["_answers"] = why["answers"]
+                    self.done.failed_places.append((why["step"], why["round"], row["_id"]))
+                said |= fields
                 file.write(json.dumps(said, ensure_ascii=False, default=str) + "\n")
 
 

@@ -10,6 +10,11 @@ if TYPE_CHECKING:
 
 State = Mapping[str, Any]
 
+ASKED = ("chat", "complete", "classify", "embed", "translate")
+"""The roles for which a user may name a model."""
+FALLBACKS = {"complete": ("chat",), "classify": ("complete", "chat"), "translate": ("chat",)}
+"""Over whom a role is played that nobody plays itself."""
+
 
 class Embed(Protocol):
     """Texts to vectors."""

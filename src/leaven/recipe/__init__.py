@@ -5,7 +5,7 @@ Nothing here runs a step.  Every error names the file and the line, and is found
 
 from leaven.recipe.build import build, names, read, source
 from leaven.recipe.check import advance, bind, check
-from leaven.recipe.model import Chain, Fork, Node, Recipe, Repeat, Step, Until, lineage
+from leaven.recipe.model import Chain, Fork, Node, Recipe, Repeat, Start, Step, Until, lineage, walk_steps
 
 __all__ = [
     "Chain",
@@ -13,6 +13,7 @@ __all__ = [
     "Node",
     "Recipe",
     "Repeat",
+    "Start",
     "Step",
     "Until",
     "advance",
@@ -23,4 +24,5 @@ __all__ = [
     "names",
     "read",
     "source",
+    "walk_steps",
 ]

@@ -6,19 +6,22 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from leaven import operators
+from leaven import operators, plugins
 from leaven.blend.blend import Blend
+from leaven.draws import Draw, placed
 from leaven.errors import LeavenError, RecipeError, nearest, suggest
-from leaven.expressions import Expression, Template, parse_expression
+from leaven.expressions import Expression, Template, parse_expression, parse_template
 from leaven.fields import TYPES, VALUE
+from leaven.models.roles import ASKED
 from leaven.operators import Operator
 from leaven.plain_yaml import Map, Seq, load, load_file
-from leaven.recipe.model import Chain, Fork, Node, Recipe, Repeat, Step, Until, with_place
+from leaven.recipe.model import Chain, Fork, Node, Recipe, Repeat, Start, Step, Until, with_place
 from leaven.recipe.settings import apply
 from leaven.records import canonical, short_hash
 
@@ -41,7 +44,6 @@ KEYS = [
 ]
 LATER = {
     "aside": "sets beside the stream",
-    "start": "records from nothing",
     "base": "variants of a recipe",
     "change": "variants of a recipe",
 }
@@ -49,9 +51,15 @@ SETS = ("source", "pool", "given")
 
 
 def names() -> list[str]:
-    """The built-in recipes, sorted."""
-    folder = resources.files("leaven") / "recipes"
-    return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    """All recipes that ``-r`` takes by name: the built-in ones, then those of plug-ins."""
+    added = [f"{plugin}:{own}" for plugin, at in plugins.folders().items() for own in _files(at / "recipes")]
+    return [*_files(resources.files("leaven") / "recipes"), *added]
+
+
+def _files(folder: Traversable) -> list[str]:
+    """The recipes in a folder, sorted."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(Path(entry.name).stem for entry in found if entry.name.endswith(".yaml"))
 
 
 def read(recipe: str, *, sets: Sequence[str] = (), folders: Sequence[str] = ()) -> Recipe:
@@ -73,13 +81,15 @@ def read(recipe: str, *, sets: Sequence[str] = (), folders: Sequence[str] = ()) 
 
 
 def source(name: str) -> str:
-    """The file of a built-in recipe."""
-    known = names()
-    if name not in known:
-        close = nearest(name, known)
-        way = f"the nearest is `{close}`" if close else "leaven recipes lists them"
+    """The file of a built-in recipe, or of a plug-in's (``PACKAGE:NAME``)."""
+    plugin, colon, own = name.rpartition(":")
+    folder = (plugins.folder(plugin) if colon else resources.files("leaven")) / "recipes"
+    known = _files(folder)
+    if own not in known:
+        close = nearest(own, known)
+        way = f"the nearest is `{plugin}{colon}{close}`" if close else "leaven recipes lists them"
         raise RecipeError(f"there is no recipe `{name}`.", f"{way}; a file is named with its .yaml.")
-    return (resources.files("leaven") / "recipes" / f"{name}.yaml").read_text("utf-8")
+    return (folder / f"{own}.yaml").read_text("utf-8")
 
 
 def build(
@@ -98,7 +108,7 @@ def build(
         raise RecipeError(
             "`steps` is empty.", "write one step a line: - edit_chars", where=f"{where} line {data.lines['steps']}"
         )
-    for key in ("let", "labels", "blend"):
+    for key in ("let", "labels", "blend", "models"):
         if not isinstance(data.get(key) or Map(), Map):
             raise RecipeError(f"`{key}` is a mapping.", f"{key}: {{...}}", where=f"{where} line {data.lines[key]}")
     for key in ("name", "about", "paper", "cost"):
@@ -121,8 +131,19 @@ def build(
         paper=str(data.get("paper", "")),
         cost=str(data.get("cost", "")),
         let=dict(data.get("let") or {}),
+        texts=texts(data.get("let") or Map(), where),
+        models=builder.hints(data),
         labels={str(k): str(v) for k, v in (data.get("labels") or {}).items()},
     )
+
+
+def texts(let: Map, where: str) -> dict[str, Template]:
+    """The values of ``let`` that hold ``{{ }}``."""
+    return {
+        name: parse_template(value, where=f"{where} line {let.lines.get(name, 1)}")
+        for name, value in let.items()
+        if isinstance(value, str) and ("{{" in value or "{%" in value)
+    }
 
 
 class _Builder:
@@ -141,9 +162,14 @@ class _Builder:
         start, line, nodes = "source", 1, Seq()
         began = False
         for number, item in self.items(items, 1):
-            if isinstance(item, Map) and list(item) == ["from"]:
+            if (isinstance(item, Map) and list(item) in (["from"], ["start"])) or item == "start":
                 if nodes or began:
                     chains.append(Chain(start, self.nodes(nodes), line))
+                if item == "start" or "start" in item:
+                    start, line, nodes, began = "start", number, Seq(), True
+                    nodes.append(item)
+                    nodes.lines.append(number)
+                    continue
                 start, line, nodes, began = str(item["from"]), number, Seq(), True
                 if start not in SETS:
                     raise RecipeError(
@@ -162,9 +188,39 @@ class _Builder:
         yield from zip(items.lines, items, strict=True)
 
     def nodes(self, items: Any, line: int = 1) -> tuple[Node, ...]:
-        return tuple(self.node(item, number) for number, item in self.items(items, line))
+        found = tuple(self.node(item, number) for number, item in self.items(items, line))
+        for node in found[1:]:
+            if isinstance(node, Start):
+                raise RecipeError(
+                    "`start` stands after other steps.",
+                    "begin a chain with it, or the steps of a `repeat`.",
+                    where=self.at(node.line),
+                )
+        return found
+
+    def start(self, value: Any, line: int) -> Start:
+        """``start: {per: label, n: 100}``: records from nothing."""
+        value = Map(line) if value is None else value
+        if not isinstance(value, Map) or set(value) - {"per", "n"}:
+            raise RecipeError("`start` is not understood.", "start: {per: label, n: 100}", where=self.at(line))
+        n = None if value.get("n") is None else parse_expression(value["n"], where=self.at(line))
+        return Start(str(value.get("per", "")), n, line)
+
+    def hints(self, data: Map) -> dict[str, str]:
+        """``models:``: which model suits a role, or which other role plays it."""
+        found: dict[str, str] = {}
+        for name, said in (data.get("models") or Map()).items():
+            role = name.partition(".")[0]
+            if role not in ASKED:
+                raise RecipeError(
+                    f"there is no role `{role}`.", f"{suggest(role, ASKED)}.", where=self.at(data.lines["models"])
+                )
+            found[name] = str(said)
+        return found
 
     def node(self, item: Any, line: int) -> Node:
+        if item == "start":
+            return self.start(None, line)
         if isinstance(item, str):
             return self.step(item, None, None, line)
         if not isinstance(item, Map) or not item:
@@ -196,6 +252,8 @@ class _Builder:
                 "put `when` beside the steps inside it.",
                 where=self.at(line),
             )
+        if head == "start":
+            return self.start(value, line)
         if head == "any":
             return self.fork(value, line)
         if head == "repeat":
@@ -328,6 +386,8 @@ class _Builder:
         def put(value: Any) -> Any:
             if isinstance(value, Expression | Template):
                 return value if value.where else replace(value, where=at)
+            if isinstance(value, Draw):
+                return placed(value, at)
             return {k: put(v) for k, v in value.items()} if isinstance(value, dict) else value
 
         found = {key: getattr(op, key) for key in type(op).model_fields}

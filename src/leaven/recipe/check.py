@@ -9,7 +9,7 @@ from leaven.errors import RecipeError, listed, nearest, suggest
 from leaven.expressions import LANGUAGE
 from leaven.fields import TYPES, Column, dropped
 from leaven.operators import Make, Note, Operator
-from leaven.recipe.model import Chain, Fork, Node, Recipe, Step, walk_steps, with_place
+from leaven.recipe.model import Chain, Fork, Node, Recipe, Start, Step, walk_steps, with_place
 
 
 def check(recipe: Recipe, columns: Mapping[str, Column], sets: Mapping[str, int]) -> Recipe:
@@ -72,13 +72,28 @@ class _Checker:
                     checked.append(step)
             elif isinstance(node, Fork):
                 checked.append(self.fork(node, columns))
+            elif isinstance(node, Start):
+                checked.append(self.start(node, columns))
             else:
                 if node.until and node.until.per and node.until.per not in {*columns, "root"}:
                     self.no_field("per", node.until.per, columns, node.line)
                 steps, after = self.nodes(node.steps, dict(columns))
+                if node.begins:
+                    columns.clear()
                 columns.update(after)
                 checked.append(replace(node, steps=steps))
         return tuple(checked), columns
+
+    def start(self, node: Start, columns: dict[str, Column]) -> Start:
+        """Nothing stands at a start but the label, where records are begun for each."""
+        if node.per and self.data.get(node.per, Column("")).type != "label":
+            labels = [name for name, column in self.data.items() if column.type == "label"]
+            fix = f"start: {{per: {labels[0]}}}" if labels else "name the column of labels with --label COLUMN"
+            self.add(f"`start: {{per: {node.per}}}` names no label; the data has {listed(self.data)}.", fix, node.line)
+        kept = {node.per: columns[node.per]} if node.per in columns else {}
+        columns.clear()
+        columns.update(kept)
+        return node
 
     def fork(self, fork: Fork, columns: dict[str, Column]) -> Fork:
         branches: dict[str, tuple[Node, ...]] = {}
@@ -125,7 +140,10 @@ class _Checker:
         except RecipeError as error:
             self.found.append(with_place(error, f"{self.recipe.where} line {step.line}"))
         step = replace(step, op=op)
-        for name in sorted(op.reads()):
+        reads = set(op.reads())
+        for name in reads & self.recipe.texts.keys():  # what a text of `let` needs, its prompt needs
+            reads |= self.recipe.texts[name].names - type(op).model_fields.keys()
+        for name in sorted(reads):
             if (
                 name not in columns
                 and name not in LANGUAGE

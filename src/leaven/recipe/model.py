@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from leaven.blend.blend import Blend
+from leaven.draws import Draw
 from leaven.errors import RecipeError
 from leaven.expressions import Expression, Template
 from leaven.operators import Operator
@@ -41,6 +42,8 @@ class Step:
             for item in value.values() if isinstance(value, dict) else [value]:
                 if isinstance(item, Expression | Template):
                     yield item
+                elif isinstance(item, Draw):
+                    yield from item.expressions()
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,22 @@ class Repeat:
     last: bool
     line: int
 
+    @property
+    def begins(self) -> bool:
+        """True where each round starts from nothing."""
+        return bool(self.steps) and isinstance(self.steps[0], Start)
 
-Node = Step | Fork | Repeat
+
+@dataclass(frozen=True)
+class Start:
+    """Records from nothing: ``n`` for each value of the label, or as many as a round still lacks."""
+
+    per: str
+    n: Expression | None
+    line: int
+
+
+Node = Step | Fork | Repeat | Start
 
 
 @dataclass(frozen=True)
@@ -96,6 +113,10 @@ class Recipe:
     cost: str = ""
     let: Mapping[str, Any] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, Template] = field(default_factory=dict)
+    """The texts of ``let`` that hold ``{{ }}``: rendered where a prompt names them."""
+    models: Mapping[str, str] = field(default_factory=dict)
+    """Hints by role."""
 
     def steps(self) -> Iterator[Step]:
         for chain in self.chains:
@@ -104,7 +125,8 @@ class Recipe:
 
 def lineage(recipe: Recipe) -> tuple[frozenset[str], frozenset[str]]:
     """The fields that some expression reads of ``parent`` and of ``root``; children carry a copy of just these."""
-    text = "\n".join(e.source for step in recipe.steps() for e in step.expressions())
+    sources = [e.source for step in recipe.steps() for e in step.expressions()]
+    text = "\n".join([*sources, *(template.source for template in recipe.texts.values())])
     found: dict[str, set[str]] = {"parent": set(), "root": set()}
     for line, attribute, item in re.findall(r"\b(parent|root)(?:\.(\w+)|\[['\"]([^'\"]+)['\"]\])", text):
         found[line].add(attribute or item)
@@ -118,7 +140,7 @@ def walk_steps(nodes: Sequence[Node]) -> Iterator[Step]:
         elif isinstance(node, Fork):
             for branch in node.branches.values():
                 yield from walk_steps(branch)
-        else:
+        elif isinstance(node, Repeat):
             yield from walk_steps(node.steps)
 
 

@@ -55,6 +55,8 @@ def _set_step(steps: Any, target: str, parameter: str, value: Any, setting: str,
                         found.append((item, "repeat", head))
                     walk(item[head].get("steps"))
                 else:
+                    if head == "start":
+                        continue
                     known.append(head.rpartition(" as ")[2] if " as " in head else head)
                     if known[-1] == target:
                         found.append((items, index, head) if isinstance(item, str) else (item, head, head))

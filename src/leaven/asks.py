@@ -1,0 +1,33 @@
+"""What every step that asks a model takes: which model, how it draws its answers, and the examples that it is shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from leaven.draws import Draw
+
+SAMPLING = ("temperature", "top_p", "max_tokens", "stop", "frequency_penalty")
+
+
+class Asks(BaseModel):
+    """Parameters shared by operators that ask models; what is left out is left to the server."""
+
+    model: str | None = None
+    """A second model of the role by its nick: `model: reader` is `--model chat.reader=URI`."""
+    temperature: float | None = Field(None, ge=0, le=2)
+    """How freely answers are drawn; 0 takes the likeliest."""
+    top_p: float | None = Field(None, gt=0, le=1)
+    """Draw from the likeliest tokens that hold this share of the probability."""
+    max_tokens: int | None = Field(None, ge=1, le=1_000_000)
+    """The longest answer; 1,024 where nothing is said."""
+    stop: str | list[str] | None = None
+    """Where an answer ends."""
+    draw: Draw | None = None
+    """Examples for the prompt: `draw: {k: 10, same: label}`."""
+
+    def sampling(self) -> dict[str, Any]:
+        """The parameters of an answer that were said."""
+        found = {name: getattr(self, name, None) for name in SAMPLING}
+        return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,145 @@
+"""Examples for a prompt: which rows of a set a step draws for a record, always the same ones."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from leaven.errors import RecipeError
+from leaven.expressions import Row
+from leaven.parameters import Expr
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from leaven.context import Context, Rows
+    from leaven.records import Record
+
+
+class Draw(BaseModel):
+    """``draw:`` of a step: the examples that its prompt shows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, use_attribute_docstrings=True)
+
+    k: Expr
+    """How many; with `per`, how many of each."""
+    of: Literal["source", "made"] = "source"
+    """From the real rows, or from what was made in rounds that ended."""
+    same: str | dict[str, Expr] | None = None
+    """Only rows that agree with the record in this field; `{label: EXPR}`: whose label is the value, or among it."""
+    other: str | None = None
+    """Only rows that differ from the record in this field, no two alike."""
+    per: str | None = None
+    """Of each value of this field in turn, in the order of `same`."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Draw:
+        if self.same is not None and self.other is not None:
+            raise ValueError(RecipeError("`draw` has both `same` and `other`.", "leave out one of the two."))
+        if isinstance(self.same, dict) and len(self.same) != 1:
+            raise ValueError(RecipeError("`same` names one field.", "same: {label: classes}"))
+        if self.per and isinstance(self.same, dict) and self.per not in self.same:
+            raise ValueError(RecipeError("`per` and `same` name two fields.", "per: label, same: {label: classes}"))
+        return self
+
+    def expressions(self) -> list[Any]:
+        return [self.k, *(self.same.values() if isinstance(self.same, dict) else [])]
+
+    def reads(self) -> frozenset[str]:
+        """The fields of the record, and the names in the expressions."""
+        fields = {name for name in (self.same, self.other) if isinstance(name, str)}
+        return frozenset(fields).union(*(e.names for e in self.expressions()))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    id: str
+    fields: Row
+
+
+class Draws:
+    """Draws from one set.  Rows stand in the order of their ids' places, so that a draw does not hang on the file's."""
+
+    def __init__(self, draw: Draw, rows: Rows) -> None:
+        self.how = draw
+        self.rows = rows
+        self._ids = rows.ids
+        self._groups: dict[str, dict[Any, list[int]]] = {}
+        self._known: dict[int, Drawn] = {}
+
+    def draw(self, record: Record, values: Mapping[str, Any], ctx: Context) -> list[Drawn]:
+        """The examples for a record: fewer where the set has fewer, and never itself or its root."""
+        how = self.how
+        rng = ctx.drawing("draw").of(record).rng
+        k = int(how.k(values, rng))
+        if how.other:
+            return self._different(record, k, rng)
+        if isinstance(how.same, dict):
+            [(field, expression)] = how.same.items()
+            wanted = expression(values, rng)
+            wanted = list(wanted) if isinstance(wanted, list | tuple) else [wanted]
+        elif how.same:
+            field, wanted = how.same, [record.get(how.same)]
+        elif how.per:
+            field, wanted = how.per, sorted(self._by(how.per), key=str)
+        else:
+            return self._some(range(len(self._ids)), record, k, rng)
+        if how.per:
+            return [row for value in wanted for row in self._some(self._by(field).get(value, []), record, k, rng)]
+        return self._some([i for value in wanted for i in self._by(field).get(value, [])], record, k, rng)
+
+    def _different(self, record: Record, k: int, rng: np.random.Generator) -> list[Drawn]:
+        """One row of each of k other values, in a drawn order."""
+        assert self.how.other
+        groups = self._by(self.how.other)
+        own = record.get(self.how.other)
+        values = [value for value in sorted(groups, key=str) if value != own]
+        order = rng.permutation(len(values))[:k]
+        return [row for i in order for row in self._some(groups[values[i]], record, 1, rng)]
+
+    def _some(self, among: Sequence[int], record: Record, k: int, rng: np.random.Generator) -> list[Drawn]:
+        """k of the rows, none twice, in the order drawn."""
+        own = (record.id, record.root)
+        found: list[Drawn] = []
+        taken: set[int] = set()
+        if len(among) > 64 * (k + 2):  # a few of many: draw until they differ, instead of shuffling all
+            while len(found) < k:
+                i = among[int(rng.integers(len(among)))]
+                if i not in taken and self._ids[i] not in own:
+                    found.append(self._row(i))
+                taken.add(i)
+            return found
+        fits = [i for i in among if self._ids[i] not in own]
+        return [self._row(fits[i]) for i in rng.permutation(len(fits))[:k]]
+
+    def _by(self, field: str) -> dict[Any, list[int]]:
+        if field not in self._groups:
+            if field not in self.rows:
+                raise RecipeError(
+                    f"draw: the {self.how.of} rows have no field `{field}`.", "name one of the data's fields."
+                )
+            groups: dict[Any, list[int]] = defaultdict(list)
+            for i, value in enumerate(self.rows.column(field)):
+                groups[value].append(i)
+            self._groups[field] = dict(groups)
+        return self._groups[field]
+
+    def _row(self, i: int) -> Drawn:
+        if i not in self._known:
+            [row] = self.rows.table.slice(i, 1).to_pylist()
+            self._known[i] = Drawn(self._ids[i], Row({n: v for n, v in row.items() if not n.startswith("_")}))
+        return self._known[i]
+
+
+def placed(draw: Draw, where: str) -> Draw:
+    """The draw, whose expressions name their line in what goes wrong."""
+
+    def put(expression: Any) -> Any:
+        return expression if expression.where else replace(expression, where=where)
+
+    same = {n: put(e) for n, e in draw.same.items()} if isinstance(draw.same, dict) else draw.same
+    return draw.model_copy(update={"k": put(draw.k), "same": same})

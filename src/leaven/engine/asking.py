@@ -1,0 +1,179 @@
+"""Steps that ask models: all their parts at once, on one event loop in the process that owns the models."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from leaven.asks import Asks
+from leaven.context import Asking
+from leaven.draws import Draw, Draws
+from leaven.engine.folder import write_whole
+from leaven.engine.part import ask_part
+from leaven.engine.pieces import going, table_bytes
+from leaven.models.asker import Asker, Stopped
+from leaven.models.budget import Budget
+from leaven.models.conversation import Conversation
+from leaven.models.ledger import Ledger
+from leaven.models.players import Players
+
+if TYPE_CHECKING:
+    from leaven.context import Models, Rows
+    from leaven.engine.reporter import Reporter
+    from leaven.engine.stage import Stage
+    from leaven.engine.workers import Job
+    from leaven.expressions import Template
+    from leaven.operators import Operator
+
+AHEAD = 2048
+"""Records that may wait for answers at a time: more than any server takes, few enough to hold."""
+PATIENCE = 10.0
+"""Seconds that calls on the wire get when a run stops, so that their answers are stored."""
+
+T = TypeVar("T")
+
+
+class ModelDesk:
+    """The models, the ledger and the budget of one run; a thread of its own runs their event loop, also in a notebook."""
+
+    def __init__(self, ledger: Ledger, budget: Budget, players: Players, *, replay: bool = False) -> None:
+        self.ledger = ledger
+        self.asker = Asker(ledger, budget, replay=replay)
+        self.players = players
+        self.conversation = Conversation(self.asker, players)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="leaven models")
+        self._thread.start()
+
+    def close(self) -> None:
+        """Close connections and the ledger."""
+        asyncio.run_coroutine_threadsafe(self.players.close(), self._loop).result(timeout=30)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=30)
+        self._loop.close()
+        self.ledger.close()
+
+    def run(self, work: Coroutine[Any, Any, T], tick: Callable[[], None] = lambda: None) -> T:
+        """Run a coroutine on the loop and wait for it; Ctrl-C stops it once the answers on the wire are stored."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            while True:
+                with suppress(TimeoutError):
+                    return future.result(timeout=0.2)
+                if future.done():
+                    return future.result()
+                tick()
+        except KeyboardInterrupt:
+            self.asker.stop()
+            with suppress(BaseException):
+                future.result(timeout=PATIENCE)
+            future.cancel()
+            raise
+
+    def parts(
+        self,
+        stage: Stage,
+        jobs: Sequence[Job],
+        models: Models,
+        asking: Callable[[Operator], Asking],
+        reporter: Reporter,
+    ) -> None:
+        """Run a stage of one step that asks models over its parts, and put their files in place."""
+        self.run(self._parts(stage, jobs, models, asking, reporter), lambda: self.tell(reporter))
+        self.tell(reporter)
+
+    def tell(self, reporter: Reporter) -> None:
+        spend = self.asker.spend
+        flying = sum(p.limiter.flying for p in self.players.opened() if p.limiter)
+        reporter.spent(spend, flying)
+
+    async def _parts(
+        self,
+        stage: Stage,
+        jobs: Sequence[Job],
+        models: Models,
+        asking: Callable[[Operator], Asking],
+        reporter: Reporter,
+    ) -> None:
+        waiting = 0
+        running: set[asyncio.Task[None]] = set()
+
+        def told(what: str) -> None:
+            nonlocal waiting
+            waiting -= 1
+            if what == "stopped":
+                self.asker.stop()
+                return
+            reporter.part(1, {"records": 1, what: 1})
+
+        async def one(job: Job, table: Any) -> None:
+            done = await ask_part(stage, table, models, asking, told)
+            write_whole(Path(job.out), table_bytes(done))
+
+        try:
+            for job in jobs:
+                while waiting >= AHEAD and running:
+                    done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                    _raise_first(done)
+                table = going(job.piece.read())
+                waiting += len(table)
+                running.add(asyncio.create_task(one(job, table)))
+            while running:
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                _raise_first(done)
+        except BaseException:
+            self.asker.stop()
+            if running:
+                _, late = await asyncio.wait(running, timeout=PATIENCE)
+                for task in late:
+                    task.cancel()
+            raise
+
+
+def asking_of(
+    op: Operator, conversation: Conversation, texts: Mapping[str, Template], main: str, rows: Callable[[str], Rows]
+) -> Asking:
+    """What a step brings to its models."""
+    how = getattr(op, "draw", None)
+    parameters = {name: value for name in type(op).model_fields if _plain(value := getattr(op, name))}
+    return Asking(
+        conversation,
+        draws=_draws(how, rows(how.of)) if how else None,
+        texts=texts,
+        main=main,
+        parameters=parameters,
+        sampling=op.sampling() if isinstance(op, Asks) else {},
+        nick=getattr(op, "model", None),
+    )
+
+
+def _draws(how: Draw, rows: Rows) -> Draws:
+    """The draws of a step from a set; what they sort out of its rows is kept with them."""
+    if id(how) not in rows.draws:
+        rows.draws[id(how)] = Draws(how, rows)
+    return rows.draws[id(how)]
+
+
+def _plain(value: Any) -> bool:
+    """True for a parameter that a prompt may show: a number, a text, a list."""
+    return isinstance(value, int | float | str | list | tuple | dict) or value is None
+
+
+def _raise_first(done: Iterable[asyncio.Task[None]]) -> None:
+    """The error that stopped a run, before those that only say that it stops."""
+    errors = [error for task in done if (error := task.exception())]
+    for error in sorted(errors, key=lambda error: isinstance(error, Stopped)):
+        raise error
+
+
+def records_of(jobs: Sequence[Job]) -> int:
+    """How many records the parts hold."""
+    total = 0
+    for job in jobs:
+        states = job.piece.read(["_state", "_id"])
+        total += len(going(states)) if "_state" in states.column_names else len(states)
+    return total

@@ -1,0 +1,109 @@
+"""What is asked of a model, what came back, and what can go wrong with one call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a call is about; with what was asked it names the answer in the ledger.
+
+    ``record`` is the id of a record, or the key of a group; ``number`` counts the calls about it in this step.
+    ``text`` is the main text of its root, ``root`` that row's id: a recording is looked up by them.
+    """
+
+    step: str
+    round: int
+    record: str
+    number: int = 0
+    text: str = ""
+    root: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One question to a model: ``content`` holds what its role asks (``messages``, or a ``prompt`` to go on from).
+
+    ``shape`` is the JSON schema that an answer must fit, ``wanted`` how many texts are asked for at once.
+    """
+
+    role: str
+    content: Mapping[str, Any]
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    shape: Mapping[str, Any] | None = None
+    wanted: int = 1
+    repair: bool = False
+    encoded: str = field(init=False, default="", compare=False)
+    """``content`` as JSON, made once: for the name of the call, for the wire and for the ledger."""
+    settings: str = field(init=False, default="", compare=False)
+    """``sampling`` as JSON."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "encoded", encode(self.content))
+        object.__setattr__(self, "settings", encode(self.sampling) if self.sampling else "{}")
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a model said: the text, why it ended (``stop``, ``length``), the tokens that it took, and where the server
+    gives them the mean log-probability of the text and the likeliest first tokens."""
+
+    text: str
+    finish: str = "stop"
+    tokens_in: int = 0
+    tokens_out: int = 0
+    logprob: float | None = None
+    tops: Mapping[str, float] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        said: dict[str, Any] = {"text": self.text, "finish": self.finish}
+        if self.logprob is not None:
+            said["logprob"] = self.logprob
+        if self.tops is not None:
+            said["tops"] = dict(self.tops)
+        return said
+
+
+class CallFailed(Exception):
+    """A call that failed for good: an error of its record, not of the run.
+
+    ``reason`` is one word (``timed_out``, ``server_error``, ``provider_refused``, ``no_valid_json``,
+    ``no_recording``); ``answers`` are the raw answers that were of no use.
+    """
+
+    def __init__(self, reason: str, detail: str, answers: Sequence[str] = ()) -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+        self.answers = list(answers)
+
+
+class Busy(Exception):
+    """The server has no room now (429); it may say for how long, in seconds."""
+
+    def __init__(self, detail: str, after: float | None = None) -> None:
+        super().__init__(detail)
+        self.after = after
+
+
+class Broken(Exception):
+    """This try came to nothing (5xx, a cut connection, garbage, a time-out); another may not.
+
+    ``slow`` is true where the server was overloaded, as far as one can tell.
+    """
+
+    def __init__(self, reason: str, detail: str, *, after: float | None = None, slow: bool = False) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.after = after
+        self.slow = slow
+
+
+class Unreachable(Exception):
+    """No server answers at the address."""

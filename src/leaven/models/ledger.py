@@ -1,0 +1,190 @@
+"""The ledger: every answer of a model, stored before it is used, so that none is ever paid for twice.
+
+One SQLite file a run folder, with one writer.  An answer is found again by where it was asked (step, round, record,
+attempt, call number) and what was asked of which model: changing one row, prompt or filter asks for that alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from leaven.models.calls import Answer, Ask, CallFailed, encode
+from leaven.records import digest
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS answers (
+  key BLOB PRIMARY KEY, step TEXT, round INTEGER, record TEXT, attempt INTEGER, call INTEGER, role TEXT, model TEXT,
+  asked TEXT, answer TEXT, error TEXT, detail TEXT, tokens_in INTEGER, tokens_out INTEGER, usd REAL, seconds REAL,
+  tries INTEGER, repair INTEGER, at REAL
+);
+CREATE TABLE IF NOT EXISTS attempts (
+  step TEXT, round INTEGER, record TEXT, attempt INTEGER, PRIMARY KEY (step, round, record)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+"""
+INSERT = f"INSERT OR REPLACE INTO answers VALUES ({', '.join('?' * 19)})"
+Place = tuple[str, int, str]
+"""The step, the round and the record that a call is about."""
+
+
+@dataclass(slots=True)
+class Row:
+    """One stored call: the answer, or the reason for which there is none."""
+
+    key: bytes
+    step: str
+    round: int
+    record: str
+    attempt: int
+    call: int
+    ask: Ask
+    model: str
+    answer: Answer | None
+    failed: CallFailed | None = None
+    usd: float | None = None
+    seconds: float = 0.0
+    tries: int = 1
+
+    def values(self) -> tuple[Any, ...]:
+        answer, failed = self.answer, self.failed
+        return (
+            self.key, self.step, self.round, self.record, self.attempt, self.call, self.ask.role, self.model,
+            f"{self.ask.encoded[:-1]},{self.ask.settings[1:]}" if self.ask.sampling else self.ask.encoded,
+            encode(answer.as_json()) if answer else None,
+            failed.reason if failed else None,
+            failed.detail if failed else None,
+            answer.tokens_in if answer else 0,
+            answer.tokens_out if answer else 0,
+            self.usd, round(self.seconds, 4), self.tries, int(self.ask.repair), round(time.time(), 3),
+        )  # fmt: skip
+
+
+class Ledger:
+    """The answers of one run folder; without a path they are kept in memory."""
+
+    def __init__(self, path: Path | None) -> None:
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        # One thread at a time uses it: the command's own between steps, the loop's while models are asked.
+        self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+        self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=30000;")
+        self._db.execute("PRAGMA wal_autocheckpoint=16000")  # 64 MB: what is committed is safe in the log already
+        self._db.executescript(SCHEMA)
+        self._attempts: dict[Place, int] = {
+            (step, number, record): attempt
+            for step, number, record, attempt in self._db.execute("SELECT step, round, record, attempt FROM attempts")
+        }
+        self._waiting: list[tuple[tuple[Any, ...], asyncio.Future[None]]] = []
+
+    def close(self) -> None:
+        self._db.close()
+
+    # -- answers ------------------------------------------------------------------------------------------------------
+
+    def find(self, key: bytes) -> tuple[Answer | None, CallFailed | None] | None:
+        """The stored answer or failure of a call; None where it was never answered."""
+        row = self._db.execute(
+            "SELECT answer, error, detail, tokens_in, tokens_out FROM answers WHERE key = ?", (key,)
+        ).fetchone()
+        if row is None:
+            return None
+        answer, error, detail, tokens_in, tokens_out = row
+        if error:
+            return None, CallFailed(error, detail or "")
+        said = json.loads(answer)
+        found = Answer(said["text"], said["finish"], tokens_in, tokens_out, said.get("logprob"), said.get("tops"))
+        return found, None
+
+    async def store(self, row: Row) -> None:
+        """Return once the row is on its way to the disk: what came in one turn of the loop is one transaction."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._commit)
+        self._waiting.append((row.values(), future))
+        await future
+
+    def _commit(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        try:
+            with closing(self._db.cursor()) as cursor:
+                cursor.execute("BEGIN IMMEDIATE")
+                cursor.executemany(INSERT, [values for values, _ in waiting])
+                cursor.execute("COMMIT")
+        except sqlite3.Error as error:
+            for _, future in waiting:
+                if not future.done():
+                    future.set_exception(OSError(f"the ledger cannot be written: {error}"))
+            return
+        for _, future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    # -- attempts -----------------------------------------------------------------------------------------------------
+
+    def attempt(self, place: Place) -> int:
+        """How often the record was asked about anew, after runs that ended."""
+        return self._attempts.get(place, 0)
+
+    def attempts_print(self, steps: Iterable[str]) -> str:
+        """The attempts of some steps as a hash; an empty text where none was made."""
+        wanted = set(steps)
+        made = sorted((place, n) for place, n in self._attempts.items() if place[0].partition(".")[0] in wanted)
+        return digest(json.dumps(made)).hex() if made else ""
+
+    def begin(self) -> int:
+        """Take up the work: what failed in a run that ended gets a new attempt.  How many records that are."""
+        failed = json.loads(self._fact("failed") or "[]")
+        with closing(self._db.cursor()) as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            for step, number, record in failed:
+                attempt = self._attempts[step, number, record] = self.attempt((step, number, record)) + 1
+                cursor.execute("INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?)", (step, number, record, attempt))
+            cursor.execute("DELETE FROM facts WHERE name = 'failed'")
+            cursor.execute("COMMIT")
+        return len(failed)
+
+    def end(self, failed: Sequence[Place]) -> None:
+        """The run ended, and these records failed: the next command asks about them anew."""
+        self._db.execute("INSERT OR REPLACE INTO facts VALUES ('failed', ?)", (json.dumps(sorted(failed)),))
+
+    def _fact(self, name: str) -> str | None:
+        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else None
+
+    # -- totals -------------------------------------------------------------------------------------------------------
+
+    def totals(self) -> dict[str, Any]:
+        """What all commands in this folder took: calls, tries beyond the first, repair turns, tokens, USD (None where
+        a price is unknown), and the models without a price."""
+        calls, tries, repairs, tokens_in, tokens_out, usd = self._db.execute(
+            "SELECT COUNT(*), TOTAL(tries), TOTAL(repair), TOTAL(tokens_in), TOTAL(tokens_out), TOTAL(usd) FROM answers"
+        ).fetchone()
+        unpriced = [
+            row[0]
+            for row in self._db.execute(
+                "SELECT DISTINCT model FROM answers WHERE usd IS NULL AND answer IS NOT NULL ORDER BY model"
+            )
+        ]
+        return {
+            "calls": int(tries),
+            "answers": calls,
+            "retries": int(tries) - calls,
+            "repairs": int(repairs),
+            "tokens_in": int(tokens_in),
+            "tokens_out": int(tokens_out),
+            "usd": float(usd),
+            "unpriced": unpriced,
+        }
+
+    def answered(self) -> int:
+        """How many answers are stored."""
+        return int(self._db.execute("SELECT COUNT(*) FROM answers WHERE answer IS NOT NULL").fetchone()[0])

@@ -1,0 +1,193 @@
+"""Who plays which role: from what the user named, in a URI each, to a model that can be asked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from shutil import which
+from typing import TYPE_CHECKING, Any
+
+from leaven.errors import ModelError, RecipeError, listed, nearest
+from leaven.models.roles import ASKED, FALLBACKS
+
+if TYPE_CHECKING:
+    from leaven.models.asker import Player
+    from leaven.models.config import Config
+
+OFFLINE = "apertium:eng-spa"
+"""Translates where nobody is named and the program is installed: nothing leaves the machine."""
+HOME = "https://api.openai.com/v1"
+SCHEMES = ("openai", "recorded", "fake", "apertium", "wordllama", "hashed")
+Rows = Callable[[str], Iterable[tuple[str, str]]]
+"""Reads a recording: FILE[?parent=COLUMN] to (parent, text)."""
+
+
+class Players:
+    """The models of one run, each opened when first asked for.
+
+    ``named`` maps a role, or ROLE.NICK, to a URI: the command line's first, then ``leaven.toml``'s.
+    """
+
+    def __init__(
+        self,
+        named: Mapping[str, str],
+        config: Config,
+        *,
+        recording: Rows,
+        timeout: float = 60.0,
+        concurrency: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        hints: Mapping[str, str] | None = None,
+    ) -> None:
+        self.named = {**config.models, **named}
+        self.played = {role: (by,) for role, by in (hints or {}).items() if by in ASKED}
+        """Roles that the recipe says another role's model plays."""
+        self.config = config
+        self.timeout, self.concurrency, self.headers = timeout, concurrency, dict(headers or {})
+        self._recording = recording
+        self._open: dict[tuple[str, str], Player] = {}
+        self._limiters: dict[str, Any] = {}
+        for role, uri in self.named.items():
+            check_role(role.partition(".")[0])
+            split(uri, role)
+
+    def who(self, role: str, nick: str | None = None) -> tuple[str, str]:
+        """The role that really answers, and its URI; ``("", "")`` where nobody is named.
+
+        A role that nobody plays is played over another one: a text is continued, a label guessed over chat.
+        """
+        if nick:
+            return (role, self.named[f"{role}.{nick}"]) if f"{role}.{nick}" in self.named else ("", "")
+        if role in self.named:
+            return role, self.named[role]
+        over = next((over for over in self.played.get(role, FALLBACKS.get(role, ())) if over in self.named), "")
+        if role == "translate" and (which("apertium") or not over):
+            return role, OFFLINE
+        return (over, self.named[over]) if over else ("", "")
+
+    def player(self, role: str, nick: str | None = None) -> tuple[str, Player]:
+        """The role that really answers, and who plays it.  Raises ModelError where nobody does."""
+        over, uri = self.who(role, nick)
+        if not uri:
+            raise nobody(role, nick)
+        if (over, uri) not in self._open:
+            self._open[over, uri] = self._opened(over, uri)
+        return over, self._open[over, uri]
+
+    def opened(self) -> list[Player]:
+        return list(self._open.values())
+
+    async def close(self) -> None:
+        for player in self._open.values():
+            await player.close()
+
+    def _opened(self, role: str, uri: str) -> Player:
+        scheme, rest = split(uri, role)
+        if scheme == "openai":
+            return self._openai(role, uri, rest)
+        if scheme == "recorded":
+            from leaven.models.backends.recorded import Recorded
+
+            return Recorded(uri, self._recording(rest))
+        if scheme == "fake":
+            from leaven.models.backends.fake import Fake
+
+            return Fake(uri)
+        if scheme == "apertium":
+            from leaven.models.backends.apertium import Translator
+
+            return Translator(uri, rest)
+        from leaven import plugins
+
+        made: Player = plugins.scheme(scheme)(uri)  # type: ignore[misc, assignment]
+        return made
+
+    def _openai(self, role: str, uri: str, rest: str) -> Player:
+        from leaven.models.backends.openai import OpenAI
+        from leaven.models.keys import key_for, name_for
+        from leaven.models.limiter import Limiter
+        from leaven.models.prices import price
+
+        model, url = address(rest)
+        if url not in self._limiters:
+            self._limiters[url] = Limiter(url, most=self.concurrency, fixed=self.concurrency is not None)
+        return OpenAI(
+            model,
+            url,
+            uri=uri,
+            key=key_for(url, self.config, os.environ),
+            key_name=name_for(url, self.config, os.environ) or "",
+            timeout=self.timeout,
+            headers=self.headers,
+            limiter=self._limiters[url],
+            price=price(model, url, self.config.prices),
+        )
+
+
+def split(uri: str, role: str) -> tuple[str, str]:
+    """Scheme and rest of a URI.  Raises ModelError for what is none."""
+    scheme, colon, rest = uri.partition(":")
+    known = scheme in SCHEMES
+    if not known and colon:
+        from leaven import plugins
+
+        known = plugins.scheme(scheme) is not None
+    if not known or (scheme in ("openai", "recorded", "apertium") and not rest):
+        close = nearest(scheme, SCHEMES)
+        raise ModelError(
+            f"`{uri}` names no model.",
+            f"{role}={close}:{rest or '...'}"
+            if close and close != scheme
+            else f"for example {role}=openai:gpt-5-mini,"
+            f" {role}=openai:gemma3@http://localhost:11434/v1, {role}=recorded:answers.csv",
+            where=role,
+        )
+    return scheme, rest
+
+
+def address(rest: str) -> tuple[str, str]:
+    """Model and URL of ``MODEL[@URL]``; it is split at the last ``@http``, since model names may hold an @."""
+    at = max(rest.rfind("@http://"), rest.rfind("@https://"))
+    if at < 0:
+        return rest, os.environ.get("OPENAI_BASE_URL") or HOME
+    return rest[:at], rest[at + 1 :].rstrip("/")
+
+
+def host(uri: str) -> str:
+    """Where a model is asked: ``api.openai.com``, or an empty text where nothing leaves this process."""
+    if not uri.startswith("openai:"):
+        return ""
+    _, url = address(uri.removeprefix("openai:"))
+    return url.partition("//")[2].partition("/")[0].rpartition("@")[2]
+
+
+def check_role(role: str) -> None:
+    if role not in ASKED:
+        close = nearest(role, ASKED)
+        raise RecipeError(
+            f"there is no role `{role}` to name a model for.",
+            f"the nearest is `{close}`." if close else f"the roles are {listed(ASKED)}.",
+            where="--model",
+        )
+
+
+def named_models(said: Iterable[str]) -> dict[str, str]:
+    """``ROLE=URI`` options as a mapping."""
+    found: dict[str, str] = {}
+    for option in said:
+        role, equals, uri = option.partition("=")
+        if not equals or not role or not uri:
+            raise RecipeError(f"{option} is not ROLE=URI.", "--model chat=openai:gpt-5-mini", where="--model")
+        found[role] = uri
+    return found
+
+
+def nobody(role: str, nick: str | None, recipe: str = "", hint: str = "") -> ModelError:
+    name = f"{role}.{nick}" if nick else role
+    what = f"recipe {recipe} needs a model for the role {name}" if recipe else f"no model is named for the role {name}"
+    local = f"{name}=openai:gemma3@http://localhost:11434/v1"
+    return ModelError(
+        f"{what}{', and none is named' if recipe else ''}.",
+        f"--model {name}={hint or 'openai:gpt-5-mini'}, or one on this machine: --model {local}",
+        where=name,
+    )
