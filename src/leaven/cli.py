@@ -11,13 +11,17 @@ import io
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from leaven import __version__
 from leaven.errors import BudgetReached, LeavenError, nearest
+
+if TYPE_CHECKING:
+    from leaven.engine.augment import Request
 
 app = typer.Typer(
     name="leaven",
@@ -127,35 +131,14 @@ def augment(
     quiet: QuietOption = False,
 ) -> None:
     """Make new rows from DATA, keep the good ones, and write them blended with yours to DIR/train."""
+    said = locals()
     from leaven import terminal
 
     progress = terminal.Progress(quiet=quiet)
     progress.waiting(f"read {terminal.shown(data)}")  # at once: what comes next is imported first
-    from leaven.engine.augment import Request
     from leaven.engine.augment import augment as run_augment
-    from leaven.models.players import named_models
 
-    request = Request(
-        data=data,
-        out=out,
-        recipe=recipe,
-        named=named(text, label, field),
-        unlabelled=unlabelled,
-        given=given,
-        labels=labels,
-        test=test,
-        dev=dev,
-        sets=set_ or (),
-        seed=seed,
-        workers=workers,
-        limit=limit,
-        operators=operators or (),
-        models=named_models(model or ()),
-        budget=budget,
-        timeout=timeout,
-        concurrency=concurrency,
-        headers=headers(header),
-    )
+    request = _request(said)
     try:
         run = run_augment(request, progress)
     finally:
@@ -203,6 +186,154 @@ def measure(
     answer([json.dumps(as_json(found))] if json_ else lines(found))
 
 
+@app.command("try")
+def try_(
+    data: DataArgument,
+    number: Annotated[int, typer.Option("-n", min=1, max=1000, help="How many records.")] = 5,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="DIR", help="Store the answers there, for the full run.")
+    ] = None,
+    recipe: RecipeOption = None,
+    model: ModelOption = None,
+    budget: BudgetOption = None,
+    text: TextOption = None,
+    label: LabelOption = None,
+    field: FieldOption = None,
+    unlabelled: UnlabelledOption = None,
+    given: GivenOption = None,
+    labels: LabelsOption = None,
+    test: TestOption = None,
+    dev: DevOption = None,
+    set_: SetOption = None,
+    operators: OperatorsOption = None,
+    timeout: TimeoutOption = 60.0,
+    concurrency: ConcurrencyOption = None,
+    header: HeaderOption = None,
+    seed: SeedOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Run the recipe over a few records of DATA, and show each beside what came of it."""
+    said = locals()
+    from leaven import terminal
+
+    progress = terminal.Progress(quiet=quiet, brief=True)
+    from leaven.engine.trial import try_out
+    from leaven.show import trial
+
+    request = _request(said)
+    try:
+        found = try_out(request, number, out, progress)
+    finally:
+        progress.clear()
+    answer(trial.lines(found, out))
+
+
+@app.command()
+def plan(
+    data: DataArgument,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="DIR", help="Count the answers stored there as paid.")
+    ] = None,
+    recipe: RecipeOption = None,
+    model: ModelOption = None,
+    budget: BudgetOption = None,
+    sample: Annotated[
+        int, typer.Option("--sample", metavar="N", min=0, max=100, help="Try N records for real, to estimate from.")
+    ] = 0,
+    text: TextOption = None,
+    label: LabelOption = None,
+    field: FieldOption = None,
+    unlabelled: UnlabelledOption = None,
+    given: GivenOption = None,
+    labels: LabelsOption = None,
+    test: TestOption = None,
+    dev: DevOption = None,
+    set_: SetOption = None,
+    operators: OperatorsOption = None,
+    timeout: TimeoutOption = 60.0,
+    concurrency: ConcurrencyOption = None,
+    header: HeaderOption = None,
+    seed: SeedOption = 0,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Make from this many records only.")] = None,
+    json_: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Say what a run over DATA will ask, what that takes, and what leaves the machine.  Spends nothing."""
+    said = locals()
+    from leaven import terminal
+
+    progress = terminal.Progress(quiet=quiet, brief=True)
+    from leaven.engine.plan import plan as make_plan
+    from leaven.show import plan as show
+
+    request = _request(said)
+    try:
+        found = make_plan(request, out, progress, sample=sample)
+    finally:
+        progress.clear()
+    answer([json.dumps(show.as_json(found))] if json_ else show.lines(found, out))
+
+
+@app.command()
+def verify(
+    run: Annotated[Path, typer.Argument(metavar="OUT", help="The folder of a finished run.")],
+    operators: OperatorsOption = None,
+    workers: WorkersOption = CORES,
+    quiet: QuietOption = False,
+) -> None:
+    """Repeat a run from its folder alone, network off, and compare every byte."""
+    from leaven import terminal
+
+    progress = terminal.Progress(quiet=quiet, brief=True)
+    from leaven.engine.verify import verify as run_verify
+    from leaven.show import verify as show
+
+    try:
+        found = run_verify(run, progress, operators=tuple(operators or ()), workers=workers)
+    finally:
+        progress.clear()
+    answer(show.lines(found))
+    if not found.same:
+        raise typer.Exit(1)
+
+
+@app.command()
+def models(
+    model: ModelOption = None,
+    timeout: TimeoutOption = 20.0,
+) -> None:
+    """Say who plays which role, and ask each named model one short thing."""
+    import asyncio
+
+    from leaven.models import config
+    from leaven.models.players import named_models
+    from leaven.show import models as show
+
+    answer(show.lines(asyncio.run(show.probe(named_models(model or ()), config.load(), timeout))))
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(metavar="OUT", help="The folder of a run.")]) -> None:
+    """Write OUT/report.html and the dataset card OUT/README.md anew."""
+    from leaven.report import card, page
+
+    answer([f"Look:  {page.write(run)}", f"Card:  {card.write(run)}"])
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(metavar="OUT", help="The folder of a run.")],
+    kind: Annotated[str, typer.Option("--as", metavar="csv|jsonl|parquet|chat", help="The format.")] = "csv",
+    to: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="The file to write.")] = None,
+) -> None:
+    """Write the blended rows of OUT/train as one file."""
+    from leaven.io.export import export as write
+    from leaven.terminal import rows, shown
+
+    path = to or Path(f"{run.name}.{'jsonl' if kind == 'chat' else kind}")
+    answer([f"{rows(write(run, kind, path))} in {shown(str(path))}"])
+
+
 @app.command()
 def recipes(
     name: Annotated[str | None, typer.Argument(help="Print this recipe's file, to copy and edit.")] = None,
@@ -236,6 +367,30 @@ def demo(
         run_demo(out, workers, progress, answer)
     finally:
         progress.clear()
+
+
+def _request(said: Mapping[str, Any]) -> Request:
+    """The options of a command that makes records, as what the engine is asked for."""
+    from leaven.engine.augment import Request
+    from leaven.models.players import named_models
+
+    return Request(
+        out=said["out"] or Path("out"),
+        named=named(said["text"], said["label"], said["field"]),
+        sets=said["set_"] or (),
+        operators=said["operators"] or (),
+        models=named_models(said["model"] or ()),
+        headers=headers(said["header"]),
+        workers=said.get("workers", 1),
+        limit=said.get("limit"),
+        **{name: said[name] for name in SAME},
+    )
+
+
+SAME = (
+    "data", "recipe", "budget", "unlabelled", "given", "labels", "test", "dev", "timeout", "concurrency", "seed",
+)  # fmt: skip
+"""Options that the engine knows by the same name."""
 
 
 def named(text: str | None, label: str | None, fields: list[str] | None) -> dict[str, str]:

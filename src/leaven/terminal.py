@@ -11,7 +11,7 @@ import sys
 import time
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from leaven.engine.augment import Request, Run
@@ -153,9 +153,11 @@ def loopback(host: str) -> bool:
 class Progress:
     """Told by the engine how the work goes on; says it on stderr in the way that the stream can show."""
 
-    def __init__(self, *, quiet: bool = False, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, quiet: bool = False, brief: bool = False, now: Callable[[], float] = time.monotonic) -> None:
         self.stream = sys.stderr
         self.quiet = quiet
+        self.brief = brief
+        """Of a command that answers in a moment, a terminal shows one line."""
         self.now = now
         self.began = now()
         self.live = is_terminal(self.stream) and not quiet
@@ -207,6 +209,19 @@ class Progress:
                 print(styled(line, "dim", self.stream), file=self.stream)
             print(file=self.stream)
 
+    def resumed(self, stored: int, before: Mapping[str, Any]) -> None:
+        """A run that was begun goes on."""
+        if self.quiet:
+            return
+        self.clear()
+        stopped = before.get("stopped") or {}
+        when = f" (stopped {stopped['at']}, {stopped['why']})" if stopped else ""
+        line = f"Going on{when}: {stored:,} answers are stored and are not paid again."
+        if self.live:
+            print(styled(line, "dim", self.stream), file=self.stream)
+        else:
+            self.log(line[0].lower() + line[1:])
+
     def waiting(self, what: str) -> None:
         if self.live:
             self.draw(f"{what} ...")
@@ -224,7 +239,7 @@ class Progress:
             self.counts[name] = self.counts.get(name, 0) + n
         if self.live and (self.now() - self.last_said > 0.25 or self.parts_done == self.parts):
             self.last_said = self.now()
-            self.draw(*self.lines())
+            self.draw(*self.lines()[: 1 if self.brief else 2])
         elif not self.live and self.now() - self.last_said >= 30:
             self.log(self.one_line())
         if not self.live and self.parts_done == self.parts and self.now() - self.stage_began > 5:
@@ -236,7 +251,7 @@ class Progress:
         self.spend, self.flying = spend, flying
         if self.live and self.now() - self.last_said > 0.25:
             self.last_said = self.now()
-            self.draw(*self.lines())
+            self.draw(*self.lines()[: 1 if self.brief else 2])
         elif not self.live and self.now() - self.last_said >= 30:
             self.log(self.one_line())
 

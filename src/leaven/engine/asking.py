@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -15,11 +16,13 @@ from leaven.draws import Draw, Draws
 from leaven.engine.folder import write_whole
 from leaven.engine.part import ask_part
 from leaven.engine.pieces import going, table_bytes
+from leaven.errors import BudgetReached
 from leaven.models.asker import Asker, Stopped
-from leaven.models.budget import Budget
+from leaven.models.budget import Budget, dollars
 from leaven.models.conversation import Conversation
 from leaven.models.ledger import Ledger
 from leaven.models.players import Players
+from leaven.models.replay import ReplayedPlayers
 
 if TYPE_CHECKING:
     from leaven.context import Models, Rows
@@ -40,11 +43,15 @@ T = TypeVar("T")
 class ModelDesk:
     """The models, the ledger and the budget of one run; a thread of its own runs their event loop, also in a notebook."""
 
-    def __init__(self, ledger: Ledger, budget: Budget, players: Players, *, replay: bool = False) -> None:
+    def __init__(
+        self, ledger: Ledger, budget: Budget, players: Players | ReplayedPlayers, *, replay: bool = False
+    ) -> None:
         self.ledger = ledger
         self.asker = Asker(ledger, budget, replay=replay)
         self.players = players
         self.conversation = Conversation(self.asker, players)
+        self.done = self.total = 0
+        """The records of the step at work that are answered, and all of them."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="leaven models")
         self._thread.start()
@@ -73,6 +80,22 @@ class ModelDesk:
                 future.result(timeout=PATIENCE)
             future.cancel()
             raise
+
+    def how_much_more(self, reached: BudgetReached) -> BudgetReached:
+        """The same error, with what the rest of the step will cost, as far as its answers tell."""
+        spend, budget = self.asker.spend, self.asker.budget
+        if not self.done or not budget.spent or budget.limit is None:
+            return reached
+        rest = (budget.spent - budget.before or budget.spent) / self.done * (self.total - self.done)
+        low, high = 0.85 * rest, 1.25 * rest
+        enough = round_up(budget.spent + high)
+        error = BudgetReached(
+            f"{dollars(budget.spent)} of {dollars(budget.limit)} USD spent after {self.done:,} of {self.total:,} records"
+            f" ({spend.calls:,} calls), the next call could have passed it.",
+            f"the same command with --budget {enough:g} goes on here ({dollars(low)} to {dollars(high)} USD more).",
+            next_step=True,
+        )
+        return error
 
     def parts(
         self,
@@ -108,6 +131,7 @@ class ModelDesk:
             if what == "stopped":
                 self.asker.stop()
                 return
+            self.done += 1
             reporter.part(1, {"records": 1, what: 1})
 
         async def one(job: Job, table: Any) -> None:
@@ -132,6 +156,12 @@ class ModelDesk:
                 for task in late:
                     task.cancel()
             raise
+
+
+def round_up(usd: float) -> float:
+    """The next amount that a person would name: 0.3, 2.5, 40."""
+    unit = 10.0 ** math.floor(math.log10(usd)) if usd > 0 else 1.0
+    return round(math.ceil(usd / unit * 2) * unit / 2, 10)
 
 
 def asking_of(

@@ -17,9 +17,10 @@ from leaven.engine.local import Engine
 from leaven.engine.opening import asks, open_desk, open_players, roles_of
 from leaven.engine.reporter import Reporter as StageReporter
 from leaven.engine.write import Writer, Written
-from leaven.errors import DataError
+from leaven.errors import BudgetReached, DataError, ModelError
 from leaven.io import dataset as datasets
 from leaven.io.dataset import Dataset
+from leaven.models import config
 from leaven.models.asker import Spend
 from leaven.recipe import Recipe, check, read
 
@@ -68,7 +69,6 @@ class Run:
     dataset: Dataset
     written: Written
     seconds: float
-    embedder: str
     models: Mapping[str, str] = field(default_factory=dict)
     spend: Spend = field(default_factory=Spend)
     """What this command took."""
@@ -102,38 +102,32 @@ class Reporter(StageReporter, Protocol):
 
     def models(self, models: Mapping[str, str], recipe: Recipe, request: Request, new: bool) -> None: ...
 
+    def resumed(self, stored: int, before: Mapping[str, Any]) -> None: ...
+
 
 def augment(request: Request, reporter: Reporter) -> Run:
-    """Run the main job.  Raises LeavenError for what the user must act on; the folder is then as it was."""
+    """Run the main job.  Raises LeavenError for what the user must act on; the folder is then as it was.
+
+    A run that a budget, a server or Ctrl-C stops goes on with the same command; so does one with failed records.
+    """
     began = time.monotonic()
     folder = Folder(request.out)
-    recipe = read(request.recipe, sets=request.sets, folders=request.operators) if request.recipe else None
     with folder.locked(), ExitStack() as stack:
         before = folder.describe()
-        dataset = take_in(request, folder, recipe, before)
+        recipe, dataset, why = prepare(request, folder, before)
         stack.callback(shutil.rmtree, dataset.folder, ignore_errors=True)
-        name, why = (request.recipe, "named") if request.recipe else choose_recipe(dataset)
-        if recipe is None:
-            recipe = read(str(name), sets=request.sets, folders=request.operators)
-        recipe = check(recipe, dataset.typed(), dataset.counts)
         said = describe(request, recipe, dataset, why)
         stack.enter_context(folder.unharmed())
-        desk = None
-        if asks(recipe):
-            players = open_players(
-                recipe,
-                request.models,
-                timeout=request.timeout,
-                concurrency=request.concurrency,
-                headers=request.headers,
-            )
-            desk = open_desk(folder.path, recipe, players, request.budget)
+        desk = desk_of(request, recipe, folder.path)
+        if desk:
             stack.callback(desk.close)
             desk.ledger.begin()
             desk.asker.say = reporter.say
         commit_input(folder, dataset)
         folder.say({**said, "finished": False})
         reporter.read(dataset, recipe, why, request, not before)
+        if desk and before and (stored := desk.ledger.answered()):
+            reporter.resumed(stored, before)
         engine = Engine(
             recipe,
             dataset,
@@ -145,34 +139,26 @@ def augment(request: Request, reporter: Reporter) -> Run:
             reporter=reporter,
             desk=desk,
         )
-        embedder = engine.embedder_name()
-        models = {**({"embed": embedder} if embedder else {}), **who_plays(recipe, desk)}
+        models = who_plays(recipe, desk, engine.embedder_name())
         reporter.models(models, recipe, request, not before)
-        outcome = engine.run()
+        try:
+            outcome = engine.run()
+        except (BudgetReached, ModelError, KeyboardInterrupt) as stop:
+            folder.say(
+                {**said, "models": models, "finished": False, "stopped": {"at": clock_time(), "why": _why(stop)}}
+            )
+            raise
         written = Writer(recipe, dataset, folder.path, request.seed).write(outcome)
         if desk:
             desk.ledger.end(written.failed_places)
-        run = Run(
-            request,
-            recipe,
-            why,
-            dataset,
-            written,
-            time.monotonic() - began,
-            embedder,
-            models,
-            desk.asker.spend if desk else Spend(),
-            desk.ledger.totals() if desk else {},
-        )
+        spend, spent = (desk.asker.spend, desk.ledger.totals()) if desk else (Spend(), {})
+        run = Run(request, recipe, why, dataset, written, time.monotonic() - began, models, spend, spent)
         folder.say(
             {
                 **said,
                 "models": models,
-                "ledger_names": {p.uri: p.model for p in desk.players.opened()} if desk else {},
-                "spent": run.spent,
-                "left_out": {p.model: list(p.left_out) for p in desk.players.opened() if p.left_out}
-                if desk
-                else {},
+                **(asked_of(recipe, desk) if desk else {}),
+                "spent": spent,
                 "rounds": outcome.rounds,
                 "finished": True,
                 "counts": {k: v for k, v in run.as_json().items() if k not in ("run", "seconds")},
@@ -183,13 +169,64 @@ def augment(request: Request, reporter: Reporter) -> Run:
     return run
 
 
-def who_plays(recipe: Recipe, desk: ModelDesk | None) -> dict[str, str]:
+def prepare(request: Request, folder: Folder, before: Mapping[str, Any]) -> tuple[Recipe, Dataset, str]:
+    """The checked recipe, the data that it is about to work on (read aside), and why this recipe."""
+    recipe = read(request.recipe, sets=request.sets, folders=request.operators) if request.recipe else None
+    dataset = take_in(request, folder, recipe, before)
+    try:
+        name, why = (request.recipe, "named") if request.recipe else choose_recipe(dataset, "chat" in named(request))
+        if recipe is None:
+            recipe = read(str(name), sets=request.sets, folders=request.operators)
+        return check(recipe, dataset.typed(), dataset.counts), dataset, why
+    except BaseException:
+        shutil.rmtree(dataset.folder, ignore_errors=True)
+        raise
+
+
+def named(request: Request) -> dict[str, str]:
+    """The models that the user named: here, and in ``leaven.toml``."""
+    return {**config.load().models, **request.models}
+
+
+def desk_of(request: Request, recipe: Recipe, path: Path | None) -> ModelDesk | None:
+    """The models that the recipe asks, with the ledger of a folder; None where it asks none."""
+    if not asks(recipe) and "embed" not in named(request):
+        return None
+    players = open_players(
+        recipe, request.models, timeout=request.timeout, concurrency=request.concurrency, headers=request.headers
+    )
+    return open_desk(path, recipe, players, request.budget)
+
+
+def asked_of(recipe: Recipe, desk: ModelDesk) -> dict[str, Any]:
+    """What ``run.json`` says of the models: who answered for which role, under what name in the ledger, and what their
+    servers refused."""
+    opened = desk.players.opened()
+    asked = {}
+    for role, nick in roles_of(recipe):
+        over, uri = desk.players.who(role, nick)
+        asked[f"{role}.{nick}" if nick else role] = {"role": over, "uri": uri}
+    return {
+        "asked": asked,
+        "ledger_names": {player.uri: player.model for player in opened},
+        "left_out": {player.model: list(player.left_out) for player in opened if player.left_out},
+    }
+
+
+def clock_time() -> str:
+    return time.strftime("%Y-%m-%d %H:%M")
+
+
+def _why(stop: BaseException) -> str:
+    return {"BudgetReached": "budget", "ModelError": "a model"}.get(type(stop).__name__, "by you")
+
+
+def who_plays(recipe: Recipe, desk: ModelDesk | None, embedder: str) -> dict[str, str]:
     """The URI of the model for each role that the recipe asks."""
-    found: dict[str, str] = {}
+    found = {"embed": embedder} if embedder else {}
     for role, nick in roles_of(recipe) if desk else ():
         assert desk
-        _, uri = desk.players.who(role, nick)
-        found[f"{role}.{nick}" if nick else role] = uri
+        found[f"{role}.{nick}" if nick else role] = desk.players.who(role, nick)[1]
     return found
 
 
@@ -209,19 +246,27 @@ def take_in(request: Request, folder: Folder, recipe: Recipe | None, before: Map
             dev=request.dev,
             labels=request.labels,
             seed=request.seed,
+            **({"given": request.given} if request.given else {}),
         )
-        if before and before.get("fingerprint") != dataset.fingerprint and (folder.input / "dataset.json").is_file():
-            old = datasets.load(folder.input)
-            if not shared_ids(old, dataset):
-                raise DataError(
-                    f"{request.out} holds a run of other data: {old.name}, {old.counts['source']:,} rows;"
-                    f" no id in common with {dataset.name}.",
-                    "choose another folder with -o; leaven does not overwrite a run.",
-                )
+        same_data(folder.path, before, dataset)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
     return dataset
+
+
+def same_data(path: Path, before: Mapping[str, Any], dataset: Dataset) -> None:
+    """Raise where the folder holds a run of other data."""
+    at = path / "input"
+    if not before or before.get("fingerprint") == dataset.fingerprint or not (at / "dataset.json").is_file():
+        return
+    old = datasets.load(at)
+    if not shared_ids(old, dataset):
+        raise DataError(
+            f"{path} holds a run of other data: {old.name}, {old.counts['source']:,} rows;"
+            f" no id in common with {dataset.name}.",
+            "choose another folder with -o; leaven does not overwrite a run.",
+        )
 
 
 def shared_ids(old: Dataset, new: Dataset) -> bool:
@@ -238,25 +283,38 @@ def commit_input(folder: Folder, dataset: Dataset) -> None:
     dataset.folder = folder.input
 
 
-def choose_recipe(dataset: Dataset) -> tuple[str, str]:
-    """The recipe for a dataset that came without one, and the reason in words."""
+def choose_recipe(dataset: Dataset, chat: bool = False) -> tuple[str, str]:
+    """The recipe for a dataset that came without one, and the reason in words; ``chat``: a chat model is named."""
     counts = sorted(dataset.labels.values()) or [dataset.counts["source"]]
     median = counts[len(counts) // 2]
     rows = f"{median} {'row' if median == 1 else 'rows'} a label"
     pool = dataset.counts.get("pool", 0)
     if pool >= max(MANY, len(counts)):
         return "self-train", f"{rows}, {pool:,} rows without a label"
+    if chat:
+        return "reword", f"{rows}, a chat model"
     if pool:
         return "classic-text", f"{rows}, only {pool} rows without a label, no chat model"
     return "classic-text", f"{rows}, no pool, no chat model"
 
 
-def describe(request: Request, recipe: Recipe, dataset: Dataset, why: str) -> dict[str, Any]:
-    """What ``run.json`` says of a run: enough to repeat it, and no key."""
+def versions() -> dict[str, str]:
+    """What the bytes of a run hang on."""
     import numpy
     import pyarrow
     import sklearn
 
+    return {
+        "leaven": __version__,
+        "python": sys.version.split()[0],
+        "numpy": numpy.__version__,
+        "pyarrow": pyarrow.__version__,
+        "scikit-learn": sklearn.__version__,
+    }
+
+
+def describe(request: Request, recipe: Recipe, dataset: Dataset, why: str) -> dict[str, Any]:
+    """What ``run.json`` says of a run: enough to repeat it, and no key."""
     return {
         "recipe": recipe.name,
         "recipe_text": recipe.text,
@@ -266,13 +324,7 @@ def describe(request: Request, recipe: Recipe, dataset: Dataset, why: str) -> di
         "limit": request.limit,
         "data": dataset.name,
         "fingerprint": dataset.fingerprint,
-        "versions": {
-            "leaven": __version__,
-            "python": sys.version.split()[0],
-            "numpy": numpy.__version__,
-            "pyarrow": pyarrow.__version__,
-            "scikit-learn": sklearn.__version__,
-        },
+        "versions": versions(),
         "warnings": dataset.warnings,
     }
 

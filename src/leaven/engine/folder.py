@@ -6,17 +6,19 @@ import fcntl
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from leaven.errors import DataError, MissingExtra, RecipeError
+from leaven.errors import DataError, MissingExtra, ModelError, RecipeError
 
 if TYPE_CHECKING:
     import numpy as np
 
 FORMAT = 1
+LEDGER = "ledger.sqlite"
 
 
 class Folder:
@@ -69,18 +71,30 @@ class Folder:
                     f"another command is at work in {self.path}.", "wait for it, or choose another folder with -o."
                 )
             yield
-        except (DataError, RecipeError, MissingExtra):
-            if held and created and not any(self.parts.glob("*.arrow")) and not (self.path / "train").exists():
+        except (DataError, RecipeError, MissingExtra, ModelError):
+            empty = not any(self.parts.glob("*.arrow")) and not (self.path / "train").exists()
+            if held and created and empty and not self.answered():
                 shutil.rmtree(self.path, ignore_errors=True)
             raise
         finally:
             file.close()
-            if held and created and not (self.path / "run.json").exists():
+            if held and created and not (self.path / "run.json").exists() and not self.answered():
                 shutil.rmtree(self.path, ignore_errors=True)
             if not self.path.exists():
                 for parent in created[1:]:
                     with suppress(OSError):  # something else came into it
                         parent.rmdir()
+
+    def answered(self) -> int:
+        """How many answers of models are stored here."""
+        file = self.path / LEDGER
+        if not file.is_file():
+            return 0
+        with closing(sqlite3.connect(file)) as ledger:
+            try:
+                return int(ledger.execute("SELECT COUNT(*) FROM answers WHERE answer IS NOT NULL").fetchone()[0])
+            except sqlite3.Error:
+                return 0
 
     def _open(self) -> tuple[list[Path], TextIO]:
         """Make the folder and open its lock: the folders that were made, innermost first, and the lock."""
@@ -119,8 +133,9 @@ class Folder:
             shutil.rmtree(old_input, ignore_errors=True)
 
     def _foreign(self) -> bool:
-        ours = ("lock", "input", "input.new", ".input.old", ".run.json.")  # the last: run.json while it is written
-        return any(not (e.name in ours or e.name.startswith(ours[-1])) for e in self.path.iterdir())
+        ours = ("lock", "input", "input.new", ".input.old")
+        begun = (".run.json.", LEDGER)  # run.json while it is written; the ledger and its logs, which a trial begins
+        return any(not (e.name in ours or e.name.startswith(begun)) for e in self.path.iterdir())
 
     def save_state(self, name: str, state: Mapping[str, Any]) -> None:
         write_whole(self.states / f"{name}.npz", arrays_bytes(state))

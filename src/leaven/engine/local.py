@@ -27,6 +27,7 @@ from leaven.engine.reporter import Reporter, Silent
 from leaven.engine.rows import to_table
 from leaven.engine.stage import BELOW, DECIDED, Join, Run, Split, Stage
 from leaven.engine.workers import Job, Workers, models
+from leaven.errors import BudgetReached
 from leaven.fields import Column
 from leaven.io.dataset import ROWS_PER_PART, SET_BITS, SETS, Dataset
 from leaven.keep.near_test import NearTest
@@ -104,6 +105,7 @@ class Engine:
         self.total = sum(1 for _ in recipe.steps())
         self.embedder = ""
         self.drawing: dict[str, Rows] = {}
+        self.written: dict[str, Column] = {}
         self.lacks: dict[str, int] = {}
         self.parts_of: dict[int, int] = {}
 
@@ -120,6 +122,10 @@ class Engine:
                 self.flush(stream)
                 self.made += stream.pieces
         return Outcome(self.made, self.passed, self.replaced, self.rounds)
+
+    def columns_of(self, name: str) -> Column | None:
+        """The column of a name, as some step wrote it."""
+        return self.written.get(name)
 
     # -- the way of a chain ---------------------------------------------------------------------------------------
 
@@ -173,6 +179,7 @@ class Engine:
         columns.clear()
         columns.update(after)
         stream.stored.update(after)
+        self.written.update(after)
         if isinstance(step.op, Keep) and not within_part(step.op.scope()):
             self.flush(stream, deciding=run)
             stream.decision = self.decide(run, stream.pieces)
@@ -399,14 +406,19 @@ class Engine:
         """Run the parts of a step that asks models, here."""
         self.number += 1
         step = run.step
-        self.reporter.stage(self.number, self.total, f"{step.op.kind} {step.name}", max(1, records_of(jobs)))
+        records = records_of(jobs)
+        self.reporter.stage(self.number, self.total, f"{step.op.kind} {step.name}", max(1, records))
         if not jobs:
             self.reporter.part(1, {})
             return
         assert self.desk is not None, "augment opens the models that a recipe asks"
-        self.desk.parts(
-            stage, jobs, models(self.folder.path, models_name), lambda op: self.asking(op, run), self.reporter
-        )
+        self.desk.done, self.desk.total = 0, records
+        try:
+            self.desk.parts(
+                stage, jobs, models(self.folder.path, models_name), lambda op: self.asking(op, run), self.reporter
+            )
+        except BudgetReached as reached:
+            raise self.desk.how_much_more(reached) from None
 
     def asking(self, op: Operator, run: Run) -> Asking:
         """What a step brings to its models; each record may have parameters of its own."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaven.engine.asking import ModelDesk
+from leaven.engine.folder import LEDGER
 from leaven.errors import DataError, ModelError, suggest
 from leaven.io.tables import open_table
 from leaven.models import config
@@ -18,8 +19,6 @@ from leaven.models.roles import ASKED
 if TYPE_CHECKING:
     from leaven.models.asker import Player
     from leaven.recipe import Recipe, Step
-
-LEDGER = "ledger.sqlite"
 
 
 def asks(recipe: Recipe) -> list[Step]:
@@ -45,15 +44,17 @@ def open_players(recipe: Recipe, named: Mapping[str, str], **how: Any) -> Player
     return players
 
 
-def open_desk(path: Path, recipe: Recipe, players: Players, budget: float | None, *, replay: bool = False) -> ModelDesk:
-    """The models and the ledger of a folder.
+def open_desk(
+    path: Path | None, recipe: Recipe, players: Players, budget: float | None, *, replay: bool = False
+) -> ModelDesk:
+    """The models and the ledger of a folder; without one, answers are kept in memory.
 
     Raises ModelError where a budget is set and a price is not known: a price is never guessed.
     """
     if budget is not None:
         for role, nick in roles_of(recipe):
             check_price(role, players.player(role, nick)[1], budget)
-    ledger = Ledger(path / LEDGER)
+    ledger = Ledger(path / LEDGER if path else None)
     return ModelDesk(ledger, Budget(budget, ledger.totals()["usd"]), players, replay=replay)
 
 

@@ -110,12 +110,13 @@ def _read(answer: str, said: str) -> Iterator[Any]:
     for text in prose.fenced(said):
         for span in damaged_json.spans(text):
             yield from damaged_json.read(span)
+    lines: list[Any] = []
     for span in found:
-        yield from damaged_json.read(span)
-    lines = [value for span in found if span.whole and not span.nested for value in damaged_json.read(span)]
+        values = damaged_json.read(span)
+        yield from values
+        lines += values if span.whole and not span.nested else []
     if len(lines) > 1 and all(isinstance(value, dict) for value in lines):
         yield lines
-    yield from damaged_json.mended(found)
 
 
 def _forms(value: Any, fields: tuple[_Field, ...]) -> Iterator[Any]:

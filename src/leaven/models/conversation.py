@@ -20,6 +20,7 @@ from leaven.models.calls import About, Answer, Ask, CallFailed
 if TYPE_CHECKING:
     from leaven.models.asker import Asker, Player
     from leaven.models.players import Players
+    from leaven.models.replay import ReplayedPlayers
 
 T = TypeVar("T", bound=BaseModel)
 Messages = list[dict[str, Any]]
@@ -48,7 +49,7 @@ class Guess:
 class Conversation:
     """The models of a run, as operators ask them."""
 
-    def __init__(self, asker: Asker, players: Players) -> None:
+    def __init__(self, asker: Asker, players: Players | ReplayedPlayers) -> None:
         self.asker = asker
         self.players = players
 

@@ -185,6 +185,19 @@ class Ledger:
             "unpriced": unpriced,
         }
 
+    def repairs(self) -> dict[str, int]:
+        """How many repair turns each record took."""
+        return dict(self._db.execute("SELECT record, COUNT(*) FROM answers WHERE repair = 1 GROUP BY record"))
+
+    def seen(self, step: str) -> tuple[int, float, float, float]:
+        """Answers to a step: how many, and the mean of tokens in, of tokens out, and of seconds."""
+        n, tokens_in, tokens_out, seconds = self._db.execute(
+            "SELECT COUNT(*), AVG(tokens_in), AVG(tokens_out), AVG(seconds) FROM answers"
+            " WHERE step = ? AND answer IS NOT NULL AND repair = 0",
+            (step,),
+        ).fetchone()
+        return int(n), float(tokens_in or 0), float(tokens_out or 0), float(seconds or 0)
+
     def answered(self) -> int:
         """How many answers are stored."""
         return int(self._db.execute("SELECT COUNT(*) FROM answers WHERE answer IS NOT NULL").fetchone()[0])

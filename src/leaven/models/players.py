@@ -99,7 +99,9 @@ class Players:
             return Translator(uri, rest)
         from leaven import plugins
 
-        made: Player = plugins.scheme(scheme)(uri)  # type: ignore[misc, assignment]
+        make = plugins.scheme(scheme)
+        assert callable(make), "split() let the scheme through"
+        made: Player = make(uri)
         return made
 
     def _openai(self, role: str, uri: str, rest: str) -> Player:
@@ -115,7 +117,7 @@ class Players:
             model,
             url,
             uri=uri,
-            key=key_for(url, self.config, os.environ),
+            key=key_for(url, self.config, os.environ, role=role),
             key_name=name_for(url, self.config, os.environ) or "",
             timeout=self.timeout,
             headers=self.headers,

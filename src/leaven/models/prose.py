@@ -30,6 +30,7 @@ _PREAMBLE = re.compile(
 )
 _SAID = re.compile(r"(?:[^\s:=]{1,30} ){0,5}?[^\s:=]{1,30}(?:\s*[:=]|\s+is:?\s)\s*(\S.*)")
 FENCES = 8
+LINES = 2000
 LONGEST_LINE = 300
 """Of a line in which a single value is looked for."""
 
@@ -74,7 +75,7 @@ def listed_texts(text: str, cut: bool) -> list[str]:
 
     Of an answer that was cut off, the last item is left out.
     """
-    lines = text.split("\n")
+    lines = text.split("\n", LINES)[:LINES]
     items = _marked(lines, _numbers(lines))
     if not items or all(item.rstrip("*_").endswith(":") for item in items):  # headings, or none at all
         items = _marked(lines, _bullets(lines)) or items

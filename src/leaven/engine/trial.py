@@ -1,0 +1,148 @@
+"""``leaven try``: the whole way for a few records, beside their parents; its answers serve the full run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from leaven.engine.augment import Reporter, Request, desk_of, prepare, same_data, who_plays
+from leaven.engine.folder import Folder
+from leaven.engine.local import Engine, Outcome
+from leaven.engine.part import within_part
+from leaven.engine.pieces import going
+from leaven.engine.stage import FAILED, REFUSED
+from leaven.fields import SCORE
+from leaven.io.dataset import Dataset
+from leaven.models.asker import Spend
+from leaven.operators import Keep
+from leaven.recipe import Recipe
+
+SCORES = 2
+"""How many scores stand beside a child."""
+
+
+@dataclass(frozen=True)
+class Child:
+    """What became of a record: ``kept``, ``refused`` with a reason, or ``failed`` with an error."""
+
+    state: str
+    text: str
+    scores: tuple[tuple[str, float], ...] = ()
+    reason: str = ""
+
+
+@dataclass
+class Parent:
+    id: str
+    label: str
+    text: str
+    children: list[Child] = field(default_factory=list)
+    repairs: int = 0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a trial came to."""
+
+    request: Request
+    recipe: Recipe
+    dataset: Dataset
+    parents: list[Parent]
+    waits: list[str]
+    """The keeps that decided among these few records and may decide otherwise among all."""
+    spend: Spend
+    stored: bool
+    models: Mapping[str, str]
+
+
+def try_out(request: Request, number: int, out: Path | None, reporter: Reporter) -> Trial:
+    """Run the recipe over ``number`` records, drawn by the seed; of ``out`` only the ledger is written."""
+    with ExitStack() as stack:
+        work = Folder(Path(tempfile.mkdtemp(prefix="leaven-try-")))
+        stack.callback(shutil.rmtree, work.path, ignore_errors=True)
+        if out:
+            folder = Folder(out)
+            stack.enter_context(folder.locked())
+            before = folder.describe()
+        recipe, dataset, _ = prepare(request, work, {})
+        if out:
+            same_data(out, before, dataset)
+        dataset.folder.rename(work.input)
+        dataset.folder = work.input
+        desk = desk_of(request, recipe, out)
+        if desk:
+            stack.callback(desk.close)
+            desk.asker.say = reporter.say
+        engine = Engine(
+            recipe,
+            dataset,
+            work,
+            seed=request.seed,
+            limit=number,
+            operators=request.operators,
+            reporter=reporter,
+            desk=desk,
+        )
+        models = who_plays(recipe, desk, engine.embedder_name())
+        outcome = engine.run()
+        waits = [s.name for s in recipe.steps() if isinstance(s.op, Keep) and not within_part(s.op.scope())]
+        parents = beside(outcome, dataset, engine)
+        if desk:
+            repairs = desk.ledger.repairs()
+            for parent in parents.values():
+                parent.repairs = repairs.get(parent.id, 0)
+        spend = desk.asker.spend if desk else Spend()
+        return Trial(request, recipe, dataset, list(parents.values()), waits, spend, bool(desk and out), models)
+
+
+def beside(outcome: Outcome, dataset: Dataset, engine: Engine) -> dict[str, Parent]:
+    """Every parent with what came of it, in the order of the file."""
+    found: dict[str, Parent] = {}
+    text, label = dataset.main("text"), dataset.main("label")
+    seen: set[tuple[str, str]] = set()
+    rows: list[tuple[int, Mapping[str, Any], str]] = []
+    for piece in outcome.passed:
+        table = piece.read()
+        for row in table.to_pylist():
+            if row["_state"] in (REFUSED, FAILED):
+                rows.append((row["_order"], row, "refused" if row["_state"] == REFUSED else "failed"))
+    for piece in outcome.ends:
+        rows += [(row["_order"], row, "kept") for row in going(piece.read()).to_pylist()]
+    roots = {row.get("_root", row["_id"]) for _, row, _ in rows}
+    for name in ("source", "pool", "given"):
+        if dataset.counts.get(name):
+            for row in dataset.table(name).to_pylist():
+                if row["_id"] in roots:
+                    found[row["_id"]] = Parent(row["_id"], str(row.get(label) or ""), str(row.get(text) or ""))
+    order = {"kept": 0, "refused": 1, "failed": 2}
+    for _, row, state in sorted(rows, key=lambda item: (item[0], order[item[2]])):
+        if (row["_id"], state) in seen:
+            continue
+        seen.add((row["_id"], state))
+        root = row.get("_root", row["_id"])
+        parent = found.setdefault(root, Parent(root, str(row.get(label) or ""), ""))
+        if row["_id"] == root and state == "kept" and not row.get("_made"):
+            continue  # a real row that the steps left alone
+        parent.children.append(_child(row, state, text, engine))
+    return found
+
+
+def _child(row: Mapping[str, Any], state: str, text: str, engine: Engine) -> Child:
+    scores = []
+    for name in row:
+        column = engine.columns_of(name)
+        if column is not None and column.type == SCORE and isinstance(row[name], float):
+            scores.append((name, row[name]))
+    reason = str(row.get("_reason") or "")
+    if row.get("_detail") and state == "refused":
+        reason = f"{reason}: {row['_detail']}"
+    shown = str(row.get(text) or "")
+    if state == "failed":
+        shown = json.loads(row["_detail"])["error"]
+    return Child(state, shown, tuple(scores[:SCORES]), reason)

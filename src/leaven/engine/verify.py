@@ -1,0 +1,141 @@
+"""``leaven verify``: the run once more, from its folder alone and with the network off; are the bytes the same?"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from leaven.engine.asking import ModelDesk
+from leaven.engine.augment import versions
+from leaven.engine.folder import LEDGER, Folder
+from leaven.engine.local import Engine
+from leaven.engine.reporter import Reporter
+from leaven.engine.write import Writer
+from leaven.errors import DataError
+from leaven.io import dataset as datasets
+from leaven.models.budget import Budget
+from leaven.models.ledger import Ledger
+from leaven.models.replay import Replayed, ReplayedPlayers
+from leaven.plain_yaml import load
+from leaven.recipe import build, check
+
+FOLDERS = ("train", "refused", "failed")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A folder of the run beside its replay: rows, and where they differ first."""
+
+    name: str
+    rows: int
+    same_rows: bool
+    same_bytes: bool
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Verified:
+    out: Path
+    answers: int
+    compared: list[Compared]
+    versions: Mapping[str, tuple[str, str]]
+    """What is another version here: then, now."""
+    then: Mapping[str, str]
+
+    @property
+    def same(self) -> bool:
+        return all(c.same_bytes for c in self.compared)
+
+
+def verify(out: Path, reporter: Reporter, *, operators: tuple[str, ...] = (), workers: int = 1) -> Verified:
+    """Replay a finished run from its input/ and ledger into a folder aside, and compare.
+
+    Raises DataError where the folder holds no finished run.
+    """
+    folder = Folder(out)
+    said = folder.describe()
+    if not said.get("finished"):
+        raise DataError(f"{out} holds no finished run.", "let leaven augment finish it first; verify repeats it.")
+    with ExitStack() as stack:
+        work = Folder(Path(tempfile.mkdtemp(prefix="leaven-verify-")))
+        stack.callback(shutil.rmtree, work.path, ignore_errors=True)
+        shutil.copytree(folder.input, work.input)
+        dataset = datasets.load(work.input)
+        where = f"recipe {said['recipe']}"
+        recipe = build(
+            load(said["recipe_text"], where),
+            text=said["recipe_text"],
+            where=where,
+            name=said["recipe"],
+            sets=said["set"],
+            folders=operators,
+        )
+        recipe = check(recipe, dataset.typed(), dataset.counts)
+        desk, answers = None, 0
+        if (folder.path / LEDGER).is_file():
+            for path in folder.path.glob(f"{LEDGER}*"):  # its log too, should a run have been cut off
+                shutil.copy(path, work.path / path.name)
+            ledger = Ledger(work.path / LEDGER)
+            answers = ledger.answered()
+            names = said.get("ledger_names", {})
+            players = ReplayedPlayers({role: _player(uri, names) for role, uri in said.get("asked", {}).items()})
+            desk = ModelDesk(ledger, Budget(None, 0.0), players, replay=True)
+            stack.callback(desk.close)
+        engine = Engine(
+            recipe,
+            dataset,
+            work,
+            seed=said["seed"],
+            workers=workers,
+            limit=said["limit"],
+            operators=operators,
+            reporter=reporter,
+            desk=desk,
+        )
+        Writer(recipe, dataset, work.path, said["seed"]).write(engine.run())
+        then, now = said.get("versions", {}), versions()
+        differ = {name: (then[name], now[name]) for name in then if now.get(name, then[name]) != then[name]}
+        compared = [compare(out / name, work.path / name, name) for name in FOLDERS if (out / name).is_dir()]
+        return Verified(out, answers, compared, differ, then)
+
+
+def _player(said: Mapping[str, str], names: Mapping[str, str]) -> Replayed:
+    return Replayed(said["role"], said["uri"], names[said["uri"]])
+
+
+def compare(old: Path, new: Path, name: str) -> Compared:
+    """Two folders of tables, file by file."""
+    files = sorted(p.name for p in old.iterdir())
+    others = sorted(p.name for p in new.iterdir()) if new.is_dir() else []
+    rows = sum(len(_rows(old / file)) for file in files)
+    if files != others:
+        return Compared(name, rows, False, False, f"{name}/ holds {', '.join(others) or 'nothing'} here")
+    if all((old / file).read_bytes() == (new / file).read_bytes() for file in files):
+        return Compared(name, rows, True, True)
+    for file in files:
+        was, now = _rows(old / file), _rows(new / file)
+        for number, (a, b) in enumerate(zip(was, now, strict=False), 1):
+            if a != b:
+                field = next(key for key in {**a, **b} if a.get(key) != b.get(key))
+                where = f"{name}/{file} differs: row {number}, _id {str(a.get('_id'))[:6]}, field {field}"
+                return Compared(name, rows, False, False, where)
+        if len(was) != len(now):
+            where = f"{name}/{file} differs: {len(was):,} rows, here {len(now):,}"
+            return Compared(name, rows, False, False, where)
+    return Compared(name, rows, True, False)
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    import json
+
+    import pyarrow.parquet as pq
+
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    found: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    return found
