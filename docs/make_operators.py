@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import keyword
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
+from pydantic import BaseModel
+
 from leaven import operators
+from leaven.asks import Asks
 from leaven.operators import Keep, Operator
 
 HEAD = """# Operators
@@ -19,6 +24,14 @@ A recipe names them in order; the first parameter may be given alone (`- edit_wo
 
 | | kind | |
 |---|---|---|
+"""
+ASKING = """
+## Every step that asks a model
+
+Steps that ask for chat, complete, classify or translate also take:
+
+| parameter | default | allows | |
+|---|---|---|---|
 """
 LIMITS = {
     "ge": "from {}",
@@ -34,7 +47,12 @@ def page() -> str:
     """The whole page."""
     classes = [operators.find(name) for name in operators.names()]
     rows = [f"| [{cls.name}](#{cls.name}) | {cls.kind} | {first_sentence(cls)} |\n" for cls in classes]
-    return HEAD + "".join(rows) + "".join(entry(cls) for cls in classes)
+    return HEAD + "".join(rows) + "".join(entry(cls) for cls in classes) + asking()
+
+
+def asking() -> str:
+    """What all steps that ask models take, said once."""
+    return ASKING + "".join(f"{parameter(key, field)}\n" for key, field in Asks.model_fields.items())
 
 
 def entry(cls: type[Operator]) -> str:
@@ -42,14 +60,26 @@ def entry(cls: type[Operator]) -> str:
     said, _, example = (cls.__doc__ or "").partition("\n\n    >>> ")
     paragraphs = [" ".join(part.split()) for part in said.split("\n\n")]
     lines = [f"\n## {cls.name}\n", f"*{cls.kind}* · [source]({source(cls)})" + calls(cls), *map(code_marks, paragraphs)]
-    if cls.model_fields:
-        rows = [parameter(key, field) for key, field in cls.model_fields.items()]
+    asks = issubclass(cls, Asks)
+    own = {key: field for key, field in cls.model_fields.items() if not (asks and key in Asks.model_fields)}
+    if own:
+        rows = [parameter(key, field) for key, field in own.items()]
         lines.append("\n".join(["| parameter | default | allows | |", "|---|---|---|---|", *rows]))
+    if asks:
+        lines.append("And what [every step that asks a model](#every-step-that-asks-a-model) takes.")
+    lines += [f"`{key}`:\n\n```text\n{field.default}\n```" for key, field in own.items() if long(field)]
     code = re.sub(r"^    ", "", ">>> " + example.rstrip(), flags=re.MULTILINE)
-    lines.append(f"```pycon\n>>> from {cls.__module__} import {cls.__name__}\n{code}\n```")
+    lines.append(f"```pycon\n>>> {imported(cls)}\n{code}\n```")
     if issubclass(cls, Keep) and cls.reasons != ("",):
         lines.insert(-1, "Reasons: " + ", ".join(f"`{word}`" for word in cls.reasons if word) + ".")
     return "\n\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
+
+
+def imported(cls: type[Operator]) -> str:
+    """The line that brings a class; a module called like a keyword cannot stand in an import."""
+    if keyword.iskeyword(cls.name):
+        return f'from leaven import operators\n>>> {cls.__name__} = operators.find("{cls.name}")'
+    return f"from {cls.__module__} import {cls.__name__}"
 
 
 def calls(cls: type[Operator]) -> str:
@@ -69,18 +99,23 @@ def parameter(key: str, field: Any) -> str:
     return f"| `{key}` | {default(field)} | {allows(field)} | {about} |"
 
 
+def long(field: Any) -> bool:
+    """True where the default is a text of several lines, which no cell holds."""
+    return isinstance(field.default, str) and "\n" in field.default
+
+
 def default(field: Any) -> str:
     if field.is_required():
         return "needed"
+    if long(field):
+        return "below"
     value = field.get_default(call_default_factory=True)
     return "" if value is None or value == "" else f"`{value if isinstance(value, str) else json.dumps(value)}`"
 
 
 def allows(field: Any) -> str:
     """The type in words, and its limits."""
-    words = kind(field.annotation)
-    if not words and field.metadata:  # expressions and templates are checked by their own parser
-        words = "text with {{ }}" if "Template" in str(field.metadata) or "{{" in str(field.default) else "expression"
+    words = kind(field.annotation) or language(field.metadata)
     limits = []
     for item in field.metadata:
         for name, form in LIMITS.items():
@@ -90,16 +125,29 @@ def allows(field: Any) -> str:
     return " ".join(filter(None, [words, *limits])).replace("|", "\\|")
 
 
+def language(metadata: Iterable[Any]) -> str:
+    """Which of the two a parameter is that its own parser checks."""
+    parsers = [name for item in metadata if hasattr(item, "func") for name in item.func.__code__.co_names]
+    return "text with {{ }}" if "parse_template" in parsers else "expression" if "parse_expression" in parsers else ""
+
+
 def kind(annotation: Any) -> str:
     plain = {int: "whole number", float: "number", str: "text", bool: "true or false", type(None): ""}
     if annotation in plain:
         return plain[annotation]
     arguments = get_args(annotation)
+    if hasattr(annotation, "__metadata__"):
+        return language(annotation.__metadata__)
     name = getattr(annotation, "__origin__", annotation)
     if name is list:
         return f"list of {kind(arguments[0])}".replace("list of text", "list of texts")
+    if name is tuple:
+        return f"list of {len(arguments)} {kind(arguments[0])}s"
     if name is dict:
-        return "fields and expressions"
+        values = kind(arguments[1])
+        return "fields and expressions" if values == "expression" else f"names, each with {values}"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "names and values: " + ", ".join(f"`{key}`" for key in annotation.model_fields)
     if arguments and all(isinstance(a, str) for a in arguments):
         return ", ".join(f"`{a}`" for a in arguments)
     return " or ".join(filter(None, map(kind, arguments)))

@@ -26,6 +26,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     lines = (DEMO / "desk.csv").read_text("utf-8").splitlines()
     (tmp_path / "desk.csv").write_text("\n".join(lines[:61]) + "\n", "utf-8")
     (tmp_path / "more.csv").write_text("question\n" + "\n".join(f"{x}?" for x in range(100, 160)) + "\n", "utf-8")
+    (tmp_path / "given.csv").write_text("\n".join([lines[0], *lines[61:71]]) + "\n", "utf-8")
     (tmp_path / "desk_test.csv").write_text((DEMO / "desk_test.csv").read_text("utf-8"), "utf-8")
     return tmp_path
 
@@ -99,7 +100,9 @@ def test_recipes_prints_files_that_run(desk: Path, capsys: Captured):
         assert text == recipe.source(name)
         (desk / "mine.yaml").write_text(text, "utf-8")
         more = ["--unlabelled", "more.csv"] if recipe.read(name).pool else []
-        assert run(["augment", "desk.csv", "-o", f"out-{name}", "-r", "mine.yaml", "-q", *more]) == 0
+        more += ["--given", "given.csv"] if any(chain.start == "given" for chain in recipe.read(name).chains) else []
+        models = ["--model", "chat=fake:shape", "--model", "translate=fake:shape"]
+        assert run(["augment", "desk.csv", "-o", f"out-{name}", "-r", "mine.yaml", "-q", *models, *more]) == 0, name
         capsys.readouterr()
     assert run(["recipes"]) == 0
     listed = capsys.readouterr().out

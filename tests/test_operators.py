@@ -23,22 +23,32 @@ from leaven.operators import Keep, Make, Note, Operator
 
 NAMES = operators.names()
 CHILDREN = {"edit_words": {"n": 3}}
+SHOWN = "{% for row in examples %}{{ row.text }}\n{% endfor %}"
 CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
+    "ask": ([CHILDREN], {"prompt": "Is this polite? {{ text }}", "into": {"polite": "bool"}}),
     "blanks": ([], {"ratio": 0.5}),
+    "continue": ([], {"calls": 2, "draw": {"k": 3, "same": "label"}, "prompt": SHOWN, "stop": "\n"}),
     "edit_chars": ([], {"n": 2, "p": 0.3}),
     "edit_words": ([], {"n": 3, "p": 0.2}),
     "fill": (["blanks"], {"n": 2}),
+    "guess": ([CHILDREN], {"among": ["hours", "room", "fine"]}),
+    "judge": ([CHILDREN], {"rubric": {"fits": "says what the label means", "short": "is short"}, "samples": 2}),
     "keep": ([CHILDREN], {"that": "text|length > 50"}),
     "match": ([CHILDREN], {"on": "text", "to": "{{ parent.text }}"}),
     "near_test": ([{"edit_words": {"n": 1, "ops": ["punctuation"]}}], {"at": 0.5}),
     "neighbours": ([CHILDREN], {"k": 2}),
     "note": ([CHILDREN], {"fields": {"size": "text|length", "luck": "uniform(0, 1)"}}),
+    "paraphrase": ([], {"n": 3, "style": "{{ choice(['short', 'polite']) }}", "draw": {"k": 2, "other": "label"}}),
     "prediction": ([CHILDREN], {"folds": 3, "temperature": 2.0}),
     "sample": ([CHILDREN], {"n": 2, "per": "label"}),
     "top": ([CHILDREN, {"note": {"luck": "uniform(0, 1)"}}], {"n": 1, "by": "luck", "per": "root"}),
+    "translate": ([], {"via": "spa"}),
     "unique": ([CHILDREN], {"by": "ngram", "at": 0.8, "against": ["stream", "source", "test"]}),
+    "write": ([], {"n": 2, "draw": {"k": 2, "per": "label"}, "prompt": SHOWN + "Write {{ n }} about {{ label }}."}),
 }
 """For each operator the steps before it, and its parameters.  With test rows at hand."""
+MODELS = {"chat": "fake:shape", "translate": "fake:shape"}
+"""Who plays the roles that operators ask."""
 CLASSES = {"keep": "KeepIf", "note": "NoteFields"}  # the plain names are those of the base classes
 ALL = [
     {"note": {"luck": "uniform(0, 1)"}}, "blanks", {"fill": {"n": 3}}, "prediction", "neighbours",
@@ -87,6 +97,7 @@ def run(
     recipe = folder / "recipe.yaml"
     recipe.write_text(json.dumps({"fields": ["text", "label"], "steps": steps}))
     given = [table(folder / "rows.jsonl", rows), "--test", table(folder / "test.jsonl", TEST)]
+    given += [f"--model={role}={uri}" for role, uri in MODELS.items()]
     code = cli.run(["augment", *given, "-o", str(folder / "out"), "-r", str(recipe), "--workers", str(workers), "-q"])
     assert code == 0
     return {name: read(folder / "out" / name) for name in ("train", "refused")}
@@ -166,11 +177,12 @@ def test_on_one_record_in_python(name: str):
     _, op = case(name)
     record = {**SOURCE[3], "blanks": "may we ____ the room", "luck": 0.5}
     before = dict(record)
-    rows = op(record, seed=3, source=SOURCE, test=TEST)
+    rows = op(record, seed=3, source=SOURCE, test=TEST, **MODELS)
     assert record == before
-    assert rows == op(record, seed=3, source=list(reversed(SOURCE)), test=TEST)
+    assert rows == op(record, seed=3, source=list(reversed(SOURCE)), test=TEST, **MODELS)
     assert rows
-    new = {"text"} if isinstance(op, Make) else set(op.writes()) if isinstance(op, Note) else set()
+    new = {"text"} if isinstance(op, Make) else set()
+    new |= set(op.writes()) if isinstance(op, Make | Note) else set()
     for row in rows:
         assert re.fullmatch(r"\w+", row.get("_reason", "x"))
         assert {key: row[key] for key in before if key not in new} == {k: v for k, v in before.items() if k not in new}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from leaven.draws import Draw
 
@@ -13,6 +13,8 @@ SAMPLING = ("temperature", "top_p", "max_tokens", "stop", "frequency_penalty")
 
 class Asks(BaseModel):
     """Parameters shared by operators that ask models; what is left out is left to the server."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     model: str | None = None
     """A second model of the role by its nick: `model: reader` is `--model chat.reader=URI`."""

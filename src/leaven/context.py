@@ -210,7 +210,7 @@ class Context:
         wanted: int = 1,
         **more: Any,
     ) -> Shape | str:
-        """Ask the chat model: its answer as a text, or as an object of ``shape`` (in which ``wanted`` texts are expected).
+        """Ask the chat model: its answer as a text, or as an object of ``shape`` (``wanted`` texts are expected in it).
 
         Templates see the record, the step's parameters, what it draws as ``examples``, and ``more``.  Raises CallFailed
         where no answer comes that can be used: the record is then in failed/, with what was answered.

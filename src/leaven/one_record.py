@@ -59,9 +59,7 @@ def run(
     return [_row(record.fields, op.reasons[code])]
 
 
-def _asked(
-    op: Operator, record: Record, ctx: Context, sets: Sets, models: Mapping[str, str]
-) -> list[dict[str, Any]]:
+def _asked(op: Operator, record: Record, ctx: Context, sets: Sets, models: Mapping[str, str]) -> list[dict[str, Any]]:
     """What models say about the record; nothing is stored.  Raises ModelError where the call failed."""
     players = Players(models, load(), recording=recording)
     for role in sorted(op.roles & set(ASKED)):

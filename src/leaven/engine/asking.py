@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 class ModelDesk:
-    """The models, the ledger and the budget of one run; a thread of its own runs their event loop, also in a notebook."""
+    """The models, the ledger and the budget of one run; a thread runs their event loop, also in a notebook."""
 
     def __init__(
         self, ledger: Ledger, budget: Budget, players: Players | ReplayedPlayers, *, replay: bool = False
@@ -90,8 +90,8 @@ class ModelDesk:
         low, high = 0.85 * rest, 1.25 * rest
         enough = round_up(budget.spent + high)
         error = BudgetReached(
-            f"{dollars(budget.spent)} of {dollars(budget.limit)} USD spent after {self.done:,} of {self.total:,} records"
-            f" ({spend.calls:,} calls), the next call could have passed it.",
+            f"{dollars(budget.spent)} of {dollars(budget.limit)} USD spent after {self.done:,} of {self.total:,}"
+            f" records ({spend.calls:,} calls), the next call could have passed it.",
             f"the same command with --budget {enough:g} goes on here ({dollars(low)} to {dollars(high)} USD more).",
             next_step=True,
         )

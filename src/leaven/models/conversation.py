@@ -53,7 +53,7 @@ class Conversation:
         self.asker = asker
         self.players = players
 
-    # -- chat -----------------------------------------------------------------------------------------------------------
+    # -- chat --------------------------------------------------------------------------------------------------------
 
     @overload
     async def chat(
@@ -134,7 +134,7 @@ class Conversation:
         for name in player.left_out:
             self.asker.once(f"{player.model} refuses `{name}`: it is asked without it.")
 
-    # -- complete -------------------------------------------------------------------------------------------------------
+    # -- complete ----------------------------------------------------------------------------------------------------
 
     async def complete(self, prompt: str, about: About, *, nick: str | None = None, **sampling: Any) -> Continuation:
         """How the text goes on; over a chat model where none plays ``complete``, then without log-probabilities."""
@@ -153,7 +153,7 @@ class Conversation:
         said = await self._chat(player, messages, about, None, 1, sampling)
         return Continuation(_stopped(str(said), stop), None)
 
-    # -- classify -------------------------------------------------------------------------------------------------------
+    # -- classify ----------------------------------------------------------------------------------------------------
 
     async def classify(
         self, messages: Messages, about: About, *, among: Sequence[str], nick: str | None = None, **sampling: Any
@@ -180,7 +180,7 @@ class Conversation:
             raise
         return Guess(str(getattr(found, "label")), None)  # noqa: B009  the class is made from the labels
 
-    # -- translate ------------------------------------------------------------------------------------------------------
+    # -- translate ---------------------------------------------------------------------------------------------------
 
     async def translate(
         self, text: str, about: About, *, to: str, source: str, nick: str | None = None, **sampling: Any

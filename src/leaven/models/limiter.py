@@ -177,8 +177,8 @@ class Limiter:
     def _push_back(self, busy: Busy, pushed: int) -> float:
         """The server took no more: the limit is what it serves.  How long the call has to wait before it goes again.
 
-        Where it was one more than the server ever took, it goes as soon as another one is answered; else when the server
-        said.
+        Where it was one more than the server ever took, it goes as soon as another one is answered; else when the
+        server said.
         """
         overshot = self.flying > self._ceiling or self._ceiling == float("inf")
         self.flying -= 1

@@ -206,7 +206,7 @@ class _Checker:
         self.found.append(RecipeError(what, fix, where=f"{self.recipe.where} line {line}"))
 
 
-KNOWN = frozenset({"labels", "median", "round_number", "branch", "parent", "root"})
+KNOWN = LANGUAGE | {"branch"}
 
 
 def advance(step: Step, columns: Mapping[str, Column], data: Mapping[str, Column]) -> dict[str, Column]:
@@ -215,7 +215,7 @@ def advance(step: Step, columns: Mapping[str, Column], data: Mapping[str, Column
     if isinstance(step.op, Make):
         for gone in dropped(step.op.changes(), columns):
             del after[gone]
-        after.update(step.op.writes())
+        after.update({name: data.get(name, column) for name, column in step.op.writes().items()})
     elif isinstance(step.op, Note):
         for name, column in step.op.writes().items():
             after[step.column(name)] = data.get(name, column) if step.op.name == "note" else column

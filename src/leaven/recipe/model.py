@@ -29,7 +29,7 @@ class Step:
 
     def column(self, written: str) -> str:
         """The name in the stream of a column that the operator calls ``written``."""
-        if not self.renamed or self.op.name == "note":
+        if not self.renamed or self.op.name == "note" or getattr(self.op, "into", None) is not None:
             return written
         return self.name if written == self.op.name else f"{self.name}_{written}"
 

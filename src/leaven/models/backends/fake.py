@@ -1,4 +1,4 @@
-"""A model that is none: answers of the right shape, made from the record's own text.  For tests, and to see a way run."""
+"""A model that is none: answers of the right shape, made from the record's own text, to see a way run."""
 
 from __future__ import annotations
 

@@ -55,10 +55,11 @@ def shaped(texts: list[str], shape: Mapping[str, object] | None) -> str:
         return texts[0]
     properties = shape.get("properties")
     assert isinstance(properties, Mapping)
-    for name, kind in properties.items():
-        if kind.get("type") == "array":
-            return json.dumps({name: texts}, ensure_ascii=False)
-    name = next(iter(properties))
-    if len(properties) > 1:  # an object as it was recorded
+    if len(properties) > 1:  # an object, as it was recorded
         return texts[0]
-    return json.dumps({name: texts[0]}, ensure_ascii=False)
+    [(name, kind)] = properties.items()
+    if kind.get("type") != "array":
+        return json.dumps({name: texts[0]}, ensure_ascii=False)
+    if kind.get("items", {}).get("type") == "object":
+        return f"{{{json.dumps(name)}: [{', '.join(texts)}]}}"
+    return json.dumps({name: texts}, ensure_ascii=False)

@@ -1,0 +1,66 @@
+"""Texts that a language model goes on with."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from pydantic import Field
+
+from leaven.asks import Asks
+from leaven.fields import SCORE, Column
+from leaven.models.shapes import columns
+from leaven.operators import Make, Text
+from leaven.records import Record
+from leaven.text.main import main_text
+
+if TYPE_CHECKING:
+    from leaven.context import Context
+
+
+class Continue(Asks, Make):
+    """Let a language model go on with a prompt; how it goes on is the new text.
+
+    `stop` says where a text ends, `draw` which rows the prompt shows before it.  A chat model can stand in, and is
+    told to go on; it gives no log-probabilities.  A text that is empty is refused as `empty`.
+
+    Needs what the prompt reads.  Makes text, and `logprob`, the mean log-probability of its tokens (None where the
+    model gives none).
+
+    >>> begun = "Short questions about a {{ label }}:\\n- {{ text }}\\n-"
+    >>> [row] = Continue(prompt=begun, stop="\\n")({"text": "my card is lost", "label": "card"}, complete="fake:shape")
+    >>> row["label"], row["logprob"]
+    ('card', None)
+    """
+
+    roles: ClassVar[frozenset[str]] = frozenset({"complete"})
+    calls: int = Field(1, ge=1, le=1000)
+    """How many times; each makes one child."""
+    into: str | None = None
+    """The field that the text becomes; the main text."""
+    prompt: Text
+    """The text to go on from."""
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    """Above 0, words that were said already come more seldom."""
+
+    def bind(self, columns: Mapping[str, Column]) -> Self:
+        return self.model_copy(update={"into": self.into or main_text(columns)})
+
+    def field(self) -> str:
+        return self.into or "text"
+
+    def changes(self) -> frozenset[str]:
+        return frozenset({self.field()})
+
+    def writes(self) -> dict[str, Column]:
+        return {**columns({self.field(): "str"}), "logprob": Column(SCORE, self.changes(), written=False)}
+
+    def asked(self) -> int:
+        return self.calls
+
+    async def make(self, record: Record, ctx: Context) -> AsyncIterator[Record]:
+        for _ in range(self.calls):
+            found = await ctx.complete(self.prompt, record)
+            text = found.text.strip()
+            child = record.child({self.field(): text, "logprob": found.logprob})
+            yield child if text else child.refuse("empty")
