@@ -22,6 +22,8 @@ from leaven.errors import BudgetReached, LeavenError, nearest
 
 if TYPE_CHECKING:
     from leaven.engine.augment import Request
+    from leaven.models.config import Config
+    from leaven.recipe import Recipe
 
 app = typer.Typer(
     name="leaven",
@@ -141,6 +143,12 @@ def augment(
     request = _request(said)
     try:
         run = run_augment(request, progress)
+    except BudgetReached as reached:
+        progress.clear()
+        if reached.more is None:
+            raise
+        answer(terminal.stopped(reached.more, request))
+        raise typer.Exit(4) from None
     finally:
         progress.clear()
     answer([json.dumps(run.as_json())] if json_ else terminal.summary(run))
@@ -328,28 +336,55 @@ def export(
 ) -> None:
     """Write the blended rows of OUT/train as one file."""
     from leaven.io.export import export as write
-    from leaven.terminal import rows, shown
+    from leaven.terminal import rows, shown, warn
 
     path = to or Path(f"{run.name}.{'jsonl' if kind == 'chat' else kind}")
-    answer([f"{rows(write(run, kind, path))} in {shown(str(path))}"])
+    answer([f"{rows(write(run, kind, path, warn))} in {shown(str(path))}"])
 
 
 @app.command()
 def recipes(
     name: Annotated[str | None, typer.Argument(help="Print this recipe's file, to copy and edit.")] = None,
 ) -> None:
-    """List the built-in recipes, or print one."""
+    """List the recipes, or print one."""
     from leaven import recipe, terminal
 
     if name:
         sys.stdout.write(recipe.source(name))
         return
+    from leaven.errors import RecipeError
+
     found = []
     for known in recipe.names():
-        r = recipe.read(known)
-        needs = " ".join([*r.fields, *(["pool"] if r.pool else [])])
-        found.append((known, needs, r.about, "with --unlabelled" if r.pool else "yes"))
+        try:
+            r = recipe.read(known)
+        except RecipeError as error:
+            if ":" not in known:
+                raise
+            terminal.warn(f"{known} cannot be read: {error.what}")
+            continue
+        found.append((known, " ".join([*r.fields, *(["pool"] if r.pool else [])]), r.about, runs_here(r)))
     answer([*terminal.recipes_table(found), "Next:  leaven recipes recombine              (the YAML, the paper)"])
+
+
+def runs_here(r: Recipe) -> str:
+    """What a recipe needs beside the rows themselves."""
+    from leaven.engine.opening import roles_of
+    from leaven.models.players import Players
+
+    players = Players({}, _config(), recording=lambda said: ())
+    lacking = [role for role, nick in roles_of(r) if not players.who(role, nick)[0]]
+    needs = ["--unlabelled"] if r.pool else []
+    needs += ["--given"] if any(chain.start == "given" for chain in r.chains) else []
+    if lacking:
+        needs.append("a chat model")
+    return f"with {' and '.join(needs)}" if needs else "yes"
+
+
+def _config() -> Config:
+    from leaven.models import config
+
+    return config.load()
 
 
 @app.command()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 LISTED = 12
 FINDINGS = 5
@@ -67,8 +68,24 @@ class ModelError(LeavenError):
         return error
 
 
+@dataclass(frozen=True)
+class More:
+    """Where a budget stopped a run: USD spent and allowed, the records of the step that are answered, and what the rest
+    will cost, as far as its answers tell."""
+
+    spent: float
+    limit: float
+    done: int
+    total: int
+    enough: float
+    low: float
+    high: float
+
+
 class BudgetReached(LeavenError):
     """The next call could have passed the budget."""
+
+    more: More | None = None
 
 
 class MissingExtra(LeavenError):

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from leaven.draws import Draw
 from leaven import plugins
+from leaven.draws import Draw
 from leaven.errors import RecipeError, suggest
 from leaven.expressions import Expression, Template
 from leaven.fields import SCORE, Column

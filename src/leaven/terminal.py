@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from leaven.engine.augment import Request, Run
+    from leaven.errors import More
     from leaven.io.dataset import Dataset
     from leaven.models.asker import Spend
     from leaven.recipe import Recipe
@@ -340,6 +341,36 @@ def spend_line(calls: int, tokens: int, usd: float, unpriced: Sequence[str]) -> 
     return f"{calls:,} {'call' if calls == 1 else 'calls'}, {tokens:,} tokens, {cost}"
 
 
+def stopped(more: More, request: Request) -> list[str]:
+    """The answer of ``augment`` where its budget ended."""
+    from leaven.models.budget import dollars
+
+    out = shown(str(request.out))
+    return [
+        f"Stopped at the budget: {dollars(more.spent)} of {dollars(more.limit)} USD spent, the next call could have"
+        " passed it. Exit 4.",
+        f"Answered {more.done:,} of {more.total:,} records of this step. {out}/train is not written yet.",
+        f"Next:  the same command with --budget {more.enough:g} goes on here   ({dollars(more.low)} to"
+        f" {dollars(more.high)} USD more)",
+    ]
+
+
+def costs(run: Run) -> str:
+    """What the folder's commands took, and how much of it this one."""
+    from leaven.models.budget import dollars
+
+    if not run.spent:
+        return "0 calls, 0 tokens, 0 USD"
+    spent, now = run.spent, run.spend
+    again = spent["retries"] + spent["repairs"]
+    line = spend_line(spent["calls"], spent["tokens_in"] + spent["tokens_out"], spent["usd"], spent["unpriced"])
+    calls, _, rest = line.partition(", ")
+    retries = f" ({again:,} {'retry' if again == 1 else 'retries'} or repairs)" if again else ""
+    earlier = spent["calls"] > now.calls
+    share = (f", {dollars(now.usd)} of it now" if spent["usd"] else f", {now.calls:,} of them now") if earlier else ""
+    return f"{calls}{retries}, {rest}{share}"
+
+
 def summary(run: Run) -> list[str]:
     """The answer of ``augment``."""
     done, dataset, out = run.written, run.dataset, shown(str(run.request.out))
@@ -347,11 +378,9 @@ def summary(run: Run) -> list[str]:
     share = f" ({done.made_written / total:.0%})".replace("%", " %") if done.made_written else ""
     exit_said = " Exit 3." if done.failed else ""
     how = ", with failures" if done.failed else ""
-    spend = run.spend
-    costs = spend_line(spend.calls, spend.tokens, spend.usd, sorted(spend.unpriced))
     lines = [
         f"Done in {clock(run.seconds)}{how}. {out}/train holds {rows(total)}: {done.real_written:,} real,"
-        f" {done.made_written:,} made{share}. Spent {costs}.{exit_said}",
+        f" {done.made_written:,} made{share}. Spent {costs(run)}.{exit_said}",
         f"Made {done.made:,}, kept {done.kept:,}, refused {done.refused:,}, failed {done.failed:,}."
         + (f" Pool rows left {done.left:,}." if done.left else ""),
     ]
@@ -365,15 +394,25 @@ def summary(run: Run) -> list[str]:
             + "   ".join(f"{n:,} {reason}" for reason, n in done.failures.items())
             + f"; all, with the error: {out}/failed"
         )
+        if done.failed_places:
+            first = f"{done.failed_places[0][2][:6]} {_quoted(done.first_failed)}".rstrip()
+            lines[-1] = lines[-1].rpartition("; all")[0]
+            lines.append(f"          first: {first}; all, with the raw answers: {out}/failed")
     if done.balance:
         lines.append(f"Balance   {balance(done.balance, dataset.labels)}")
-    look = f"Look:  {out}/refused      " if done.refused else ""
+    look = f"Look:  {out}/report.html      " if (run.request.out / "report.html").exists() else ""
     lines.append(f'{look}Load: datasets.load_dataset("{out}/train")')
-    if "test" in dataset.counts:
+    if done.failed_places:
+        lines.append(f"Next:  the same command retries these {len(done.failed_places):,} only")
+    elif "test" in dataset.counts:
         lines.append(f"Next:  leaven measure {out}                    (did it help?)")
     else:
         lines.append(f"Next:  leaven measure {out} --test FILE        (did it help? it needs rows never trained on)")
     return lines
+
+
+def _quoted(text: str) -> str:
+    return f'"{cut(shown(text), 50)}"' if text else ""
 
 
 def _blend(recipe: Recipe) -> str:
@@ -400,7 +439,7 @@ def recipes_table(found: list[tuple[str, str, str, str]]) -> list[str]:
     """name, needs, about, whether it runs here."""
     name_width = max(len(f[0]) for f in found) + 3
     needs_width = max(len(f[1]) for f in found) + 3
-    about_width = WIDTH - name_width - needs_width - 22
+    about_width = WIDTH - name_width - needs_width - max(len(f[3]) for f in found) - 2
     lines = [f"{'name':<{name_width}}{'needs':<{needs_width}}{'what it does':<{about_width}}  runs here"]
     for name, needs, about, here in found:
         lines.append(f"{name:<{name_width}}{needs:<{needs_width}}{cut(about, about_width):<{about_width}}  {here}")

@@ -16,7 +16,8 @@ from leaven.draws import Draw, Draws
 from leaven.engine.folder import write_whole
 from leaven.engine.part import ask_part
 from leaven.engine.pieces import going, table_bytes
-from leaven.errors import BudgetReached
+from leaven.errors import BudgetReached, More
+from leaven.models.asked_embed import AskedEmbed
 from leaven.models.asker import Asker, Stopped
 from leaven.models.budget import Budget, dollars
 from leaven.models.conversation import Conversation
@@ -81,6 +82,12 @@ class ModelDesk:
             future.cancel()
             raise
 
+    def embedder(self) -> AskedEmbed | None:
+        """Who makes vectors, where the user named a server for it."""
+        if "embed" not in self.players.named:
+            return None
+        return AskedEmbed(self.asker, self.players.player("embed")[1], self.run)
+
     def how_much_more(self, reached: BudgetReached) -> BudgetReached:
         """The same error, with what the rest of the step will cost, as far as its answers tell."""
         spend, budget = self.asker.spend, self.asker.budget
@@ -95,6 +102,7 @@ class ModelDesk:
             f"the same command with --budget {enough:g} goes on here ({dollars(low)} to {dollars(high)} USD more).",
             next_step=True,
         )
+        error.more = More(budget.spent, budget.limit, self.done, self.total, enough, low, high)
         return error
 
     def parts(

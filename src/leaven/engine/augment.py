@@ -206,6 +206,8 @@ def asked_of(recipe: Recipe, desk: ModelDesk) -> dict[str, Any]:
     for role, nick in roles_of(recipe):
         over, uri = desk.players.who(role, nick)
         asked[f"{role}.{nick}" if nick else role] = {"role": over, "uri": uri}
+    if "embed" in desk.players.named:
+        asked["embed"] = {"role": "embed", "uri": desk.players.named["embed"]}
     return {
         "asked": asked,
         "ledger_names": {player.uri: player.model for player in opened},

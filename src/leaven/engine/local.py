@@ -26,7 +26,7 @@ from leaven.engine.pieces import Piece, going, side_by_side, table_bytes
 from leaven.engine.reporter import Reporter, Silent
 from leaven.engine.rows import to_table
 from leaven.engine.stage import BELOW, DECIDED, Join, Run, Split, Stage
-from leaven.engine.workers import Job, Workers, models
+from leaven.engine.workers import Job, Workers, models, work
 from leaven.errors import BudgetReached
 from leaven.fields import Column
 from leaven.io.dataset import ROWS_PER_PART, SET_BITS, SETS, Dataset
@@ -82,7 +82,8 @@ class Engine:
     ) -> None:
         self.recipe, self.dataset, self.folder = recipe, dataset, folder
         self.seed, self.limit = seed, limit
-        self.pool = Workers(workers, operators, sorted({step.op.name for step in recipe.steps()}))
+        own = {s.op.name for s in recipe.steps() if type(s.op).__module__.startswith("leaven_operators_")}
+        self.pool = Workers(workers, operators, sorted(own))
         self.reporter = reporter or Silent()
         self.desk = desk
         self.typed = dataset.typed()
@@ -104,6 +105,7 @@ class Engine:
         self.number = 0
         self.total = sum(1 for _ in recipe.steps())
         self.embedder = ""
+        self.asked_embed = desk.embedder() if desk else None
         self.drawing: dict[str, Rows] = {}
         self.written: dict[str, Column] = {}
         self.lacks: dict[str, int] = {}
@@ -399,6 +401,10 @@ class Engine:
         self.reporter.stage(min(self.number, self.total), self.total, title, parts)
         for _ in range(parts - len(jobs)):
             self.reporter.part(1, {})
+        if self.asked_embed and any(_embeds(run.step.op) for run in stage.runs()):  # its models are here alone
+            for job in jobs:
+                self.reporter.part(1, work(job, stage, self.asked_embed))
+            return
         for counts in self.pool.run(stage, jobs):
             self.reporter.part(1, counts)
 
@@ -518,7 +524,7 @@ class Engine:
             seed=self.seed,
             step=run.step.key,
             round_number=run.round,
-            models=models(self.folder.path, self.models_print()),
+            models=self.asked_embed or models(self.folder.path, self.models_print()),
             state=state,
             constants=self.constants,
             lineage=self.lineage,
@@ -577,6 +583,9 @@ class Engine:
         """The name of the embedder's state, chosen when the first step needs one."""
         if not self.embedder and any(_embeds(step.op) for step in self.recipe.steps()):
             name = digest("embedder", self.print_of("source"), f"{self.seed}", __version__).hex()
+            if self.asked_embed:
+                name = digest("embedder", self.asked_embed.player.model).hex()
+                self.folder.save_state(name, {"name": np.array(self.asked_embed.name)})
             if not self.folder.has_state(name):
                 self.reporter.waiting("choose an embedder")
                 rows = Rows(self.dataset.table("source"))
@@ -592,8 +601,7 @@ class Engine:
         return str(self.folder.load_state(name)["name"]) if name else ""
 
     def models_state(self, stage: Stage) -> str:
-        runs = [w for w in (*stage.work, stage.decided, stage.deciding) if isinstance(w, Run)]
-        return self.models_print() if any(_embeds(run.step.op) for run in runs) else ""
+        return self.models_print() if any(_embeds(run.step.op) for run in stage.runs()) else ""
 
 
 def _decided(piece: Piece) -> tuple[np.ndarray, dict[str, np.ndarray]]:

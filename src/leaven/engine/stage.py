@@ -78,6 +78,10 @@ class Stage:
     decided: Run | None = None
     deciding: Run | None = None
 
+    def runs(self) -> list[Run]:
+        """All its steps, the keeps at its two ends too."""
+        return [w for w in (*self.work, self.decided, self.deciding) if isinstance(w, Run)]
+
 
 def is_real(parents: Sequence[str], order: int) -> bool:
     """True for a row of the source or the pool itself; a candidate made elsewhere is none."""

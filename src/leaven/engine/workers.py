@@ -11,7 +11,7 @@ from functools import lru_cache
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,9 @@ from leaven.engine.pieces import Piece, table_bytes
 from leaven.engine.stage import DECIDED, Stage
 from leaven.models.embedders import LocalModels
 from leaven.operators import find
+
+if TYPE_CHECKING:
+    from leaven.context import Models
 
 
 @dataclass(frozen=True)
@@ -101,13 +104,13 @@ def work_packed(job: Job, packed: bytes) -> dict[str, int]:
     return work(job, _unpacked[job.stage])
 
 
-def work(job: Job, stage: Stage) -> dict[str, int]:
-    """Run a part and put its file in place; how many records went which way."""
+def work(job: Job, stage: Stage, embed: Models | None = None) -> dict[str, int]:
+    """Run a part and put its file in place; how many records went which way.  ``embed`` plays for a local embedder."""
     folder = Path(job.folder)
     decision = _decision(*job.decision) if job.decision else None
     table = job.piece.read()
     table = table.select([n for n in table.column_names if not n.startswith(DECIDED)])
-    done = run_part(stage, table, decision, lambda name: states(folder, name), models(folder, job.models))
+    done = run_part(stage, table, decision, lambda name: states(folder, name), embed or models(folder, job.models))
     write_whole(Path(job.out), table_bytes(done))
     counts = np.bincount(done.column("_state").to_numpy(), minlength=4)
     return {"records": len(table), "on": int(counts[0]), "refused": int(counts[1]), "failed": int(counts[2])}

@@ -51,6 +51,8 @@ class Written:
     failures: dict[str, int] = field(default_factory=dict)
     failed_places: list[tuple[str, int, str]] = field(default_factory=list)
     """Step, round and id of the records about which a model gave no answer that could be used."""
+    first_failed: str = ""
+    """The text of the first of them."""
     balance: dict[str, tuple[int, int]] = field(default_factory=dict)
     """For each label its real and its made rows in train/."""
 
@@ -259,6 +261,7 @@ class Writer:
                 said = {"_id": row["_id"], "_step": row["_step"], "_reason": row["_reason"], "_error": why["error"]}
                 if "answers" in why:
                     said["_answers"] = why["answers"]
+                    self.done.first_failed = self.done.first_failed or str(row.get(self.dataset.main("text")) or "")
                     self.done.failed_places.append((why["step"], why["round"], row["_id"]))
                 said |= fields
                 file.write(json.dumps(said, ensure_ascii=False, default=str) + "\n")

@@ -95,6 +95,7 @@ def read(
     fields: Mapping[str, str],
     named: Mapping[str, str] | None = None,
     unlabelled: str | None = None,
+    given: str | None = None,
     test: str | None = None,
     dev: str | None = None,
     labels: str | None = None,
@@ -102,8 +103,8 @@ def read(
 ) -> Dataset:
     """Read files into ``folder``.  ``fields`` are the recipe's (name -> type), ``named`` maps a field to a column.
 
-    ``test`` is a file or a share of the source.  Raises DataError for what cannot be used; nothing is left in the
-    folder then that a run would read.
+    ``test`` is a file or a share of the source, ``given`` a file of candidates made elsewhere.  Raises DataError for
+    what cannot be used; nothing is left in the folder then that a run would read.
     """
     share = _share(test)
     table = open_table(data)
@@ -113,6 +114,12 @@ def read(
     reader.take(table, "")
     if unlabelled:
         reader.take(open_table(unlabelled), "pool")
+    if given:
+        if "given" in reader.sets:
+            what = f"{reader.name} has made rows of its own (`_synthetic` is true), beside --given {given}"
+            raise DataError(f"{what}.", "leave out --given, or put all made rows into its file.")
+        reader.take(open_table(given), "given")
+        reader.apart.discard("given")  # steps do make from it: an id that a source row has too would name two records
     if test and share is None:
         reader.take(open_table(test), "test")
     if dev:
@@ -240,14 +247,15 @@ def _check_labels(reader: Reader, column: str, counts: Mapping[str, int], rows: 
             f"each of the {rows:,} rows has a label of its own; if `{brief(column)}` is no label,"
             " name another column with --label COLUMN"
         )
-    test = reader.sets.get("test")
-    if test is not None and test.labels:
-        codes = np.concatenate(test.labels)
-        known = np.array([reader.label_codes[name] for name in counts])
-        lacking = int((~np.isin(codes, known)).sum())
-        if lacking:
-            have = "row has" if len(codes) == 1 else "rows have"
-            warnings.append(f"{lacking:,} of {len(codes):,} test {have} no label of the source; not measured on")
+    known = np.array([reader.label_codes[name] for name in counts])
+    for name, what in (("test", "not measured on"), ("given", "check how theirs are spelled")):
+        apart = reader.sets.get(name)
+        if apart is not None and apart.labels:
+            codes = np.concatenate(apart.labels)
+            lacking = int((~np.isin(codes, known)).sum())
+            if lacking:
+                have = "row has" if len(codes) == 1 else "rows have"
+                warnings.append(f"{lacking:,} of {len(codes):,} {name} {have} no label of the source; {what}")
 
 
 def _fraction(label: str) -> bool:

@@ -1,4 +1,4 @@
-"""A table that is read anew at each call, and the lines of a text file."""
+"""A table that is read anew at each call, from a file or from memory, and the lines of a text file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from leaven.errors import DataError
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH = 8192
+SPLIT = "split"
 LONGEST_CELL = 1_000_000
 MARKS = {
     b"\xff\xfe\x00\x00": "UTF-32",
@@ -33,6 +34,35 @@ class Table:
     name: str
     columns: list[str]
     batches: Callable[[], Iterator[pa.RecordBatch]]
+
+
+class Held(str):
+    """A table in memory, which goes by its name wherever a file does: ``DataFrame, 385 rows``."""
+
+    table: Table
+
+    def __new__(cls, table: Table) -> Self:
+        held = super().__new__(cls, table.name)
+        held.table = table
+        return held
+
+
+def plain_type(kind: Any) -> Any:
+    """Texts as plain strings, however they are stored (dictionary, large, view)."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return pa.string() if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
+
+
+def with_split(batch: pa.RecordBatch, split: str) -> pa.RecordBatch:
+    """The rows with the name of their split as a column, where they have none."""
+    import pyarrow as pa
+
+    if not split or SPLIT in batch.schema.names:
+        return batch
+    return batch.append_column(SPLIT, pa.array([split] * len(batch), pa.string()))
 
 
 def check_names(name: str, columns: list[str], where: str) -> None:

@@ -1,4 +1,5 @@
-"""Open a file or folder as a table: csv, tsv, json, jsonl, Parquet, a folder saved by ``datasets``, a hub id.
+"""Open what a user named as a table: csv, tsv, json, jsonl, Parquet, a folder saved by ``datasets``, a hub id, or rows
+that are in memory.
 
 A table is column names and a function that gives Arrow batches, so that a million rows never stand in memory at once.
 """
@@ -6,6 +7,7 @@ A table is column names and a function that gives Arrow batches, so that a milli
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,18 +17,35 @@ from leaven.errors import DataError, MissingExtra, nearest
 from leaven.io.columns import SPLIT_NAMES
 from leaven.io.delimited import open_csv
 from leaven.io.json_rows import open_json
-from leaven.io.table import BATCH, LONGEST_CELL, Table, check_encoding, check_names, too_long, unreadable
+from leaven.io.memory import of_datasets, open_memory
+from leaven.io.table import (
+    BATCH,
+    LONGEST_CELL,
+    SPLIT,
+    Held,
+    Table,
+    check_encoding,
+    check_names,
+    plain_type,
+    too_long,
+    unreadable,
+    with_split,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SPLIT = "split"
 KINDS = ("csv", "tsv", "txt", "jsonl", "ndjson", "json", "parquet", "pq")
 GIVE = "give .csv, .tsv, .jsonl, .json, .parquet or a folder."
 
 
-def open_table(where: str) -> Table:
-    """Open what a user named.  Raises DataError with the file, the row and the way out."""
+def open_table(where: Any) -> Table:
+    """Open a file by its name, or rows in memory.  Raises DataError with the file, the row and the way out."""
+    if isinstance(where, Held):
+        return where.table
+    if not isinstance(where, str | os.PathLike):
+        return open_memory(where)
+    where = os.fspath(where)
     if where.startswith("hf://"):
         return _hub(where.removeprefix("hf://"))
     path = Path(where)
@@ -121,7 +140,7 @@ def _arrow(
         raise damaged(first, error) from None
     columns = list(schema.names)
     check_names(name, columns, "")
-    plain = pa.schema([pa.field(f.name, _plain_type(f.type)) for f in schema])
+    plain = pa.schema([pa.field(f.name, plain_type(f.type)) for f in schema])
 
     def alike(batch: pa.RecordBatch, path: Path) -> pa.RecordBatch:
         arrays = []
@@ -155,27 +174,10 @@ def _arrow(
                     raise damaged(path, error) from None
                 if batch is None:
                     break
-                yield _split(alike(batch, path), split)
+                yield with_split(alike(batch, path), split)
 
-    with_split = [SPLIT] if any(split for split, _ in files) and SPLIT not in columns else []
-    return Table(name, columns + with_split, batches)
-
-
-def _plain_type(kind: Any) -> Any:
-    """Texts as plain strings, whatever the file stored them as (dictionary, large, view)."""
-    import pyarrow as pa
-
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return pa.string() if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
-
-
-def _split(batch: pa.RecordBatch, split: str) -> pa.RecordBatch:
-    import pyarrow as pa
-
-    if not split or SPLIT in batch.schema.names:
-        return batch
-    return batch.append_column(SPLIT, pa.array([split] * len(batch), pa.string()))
+    split_column = [SPLIT] if any(split for split, _ in files) and SPLIT not in columns else []
+    return Table(name, columns + split_column, batches)
 
 
 # -- folders and the hub -----------------------------------------------------------------------------------------
@@ -233,19 +235,7 @@ def _hub(name: str) -> Table:
             "check the id and the connection, or give a file.",
             where=f"hf://{name}",
         ) from None
-    splits = dict(loaded.items())
-    columns = next(iter(splits.values())).column_names
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        import pyarrow as pa
-
-        for split, part in splits.items():
-            for table in part.with_format("arrow").iter(BATCH):
-                plain = pa.schema([pa.field(f.name, _plain_type(f.type)) for f in table.schema])
-                for piece in table.cast(plain).to_batches():
-                    yield _split(piece, split)
-
-    return Table(f"hf://{name}", [*columns, *([] if SPLIT in columns else [SPLIT])], batches)
+    return of_datasets(f"hf://{name}", dict(loaded.items()))
 
 
 __all__ = ["LONGEST_CELL", "Table", "open_table", "too_long"]

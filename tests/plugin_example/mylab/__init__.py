@@ -1,0 +1,3 @@
+"""What our lab adds to leaven: an operator, a recipe and a model."""
+
+schemes = {"mylab": "mylab.backend:Capitals"}
