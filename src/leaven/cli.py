@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from leaven.engine.augment import Request
     from leaven.models.config import Config
     from leaven.recipe import Recipe
+    from leaven.terminal import Progress
 
 app = typer.Typer(
     name="leaven",
@@ -151,6 +152,7 @@ def augment(
         raise typer.Exit(4) from None
     finally:
         progress.clear()
+    write_report(out, progress)
     answer([json.dumps(run.as_json())] if json_ else terminal.summary(run))
     if run.written.failed:
         raise typer.Exit(3)
@@ -191,6 +193,8 @@ def measure(
         found = run_measure(request, progress)
     finally:
         progress.clear()
+    if not with_:
+        write_report(Path(run), progress)
     answer([json.dumps(as_json(found))] if json_ else lines(found))
 
 
@@ -347,17 +351,18 @@ def recipes(
     name: Annotated[str | None, typer.Argument(help="Print this recipe's file, to copy and edit.")] = None,
 ) -> None:
     """List the recipes, or print one."""
-    from leaven import recipe, terminal
+    from leaven import terminal
+    from leaven.errors import RecipeError
+    from leaven.recipe import names, read, source
 
     if name:
-        sys.stdout.write(recipe.source(name))
+        sys.stdout.write(source(name))
         return
-    from leaven.errors import RecipeError
 
     found = []
-    for known in recipe.names():
+    for known in names():
         try:
-            r = recipe.read(known)
+            r = read(known)
         except RecipeError as error:
             if ":" not in known:
                 raise
@@ -377,8 +382,8 @@ def runs_here(r: Recipe) -> str:
     needs = ["--unlabelled"] if r.pool else []
     needs += ["--given"] if any(chain.start == "given" for chain in r.chains) else []
     if lacking:
-        needs.append("a chat model")
-    return f"with {' and '.join(needs)}" if needs else "yes"
+        needs.append("chat")
+    return f"with {', '.join(needs)}" if needs else "yes"
 
 
 def _config() -> Config:
@@ -402,6 +407,16 @@ def demo(
         run_demo(out, workers, progress, answer)
     finally:
         progress.clear()
+
+
+def write_report(out: Path, progress: Progress) -> None:
+    """The page and the card of a run, anew."""
+    from leaven.report import card, page
+
+    progress.waiting("write the report")
+    page.write(out)
+    card.write(out)
+    progress.clear()
 
 
 def _request(said: Mapping[str, Any]) -> Request:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 LISTED = 12
 FINDINGS = 5
@@ -43,6 +44,10 @@ class LeavenError(Exception):
         if len(self.others) >= FINDINGS:
             lines.append(f"and {len(self.others) - FINDINGS + 1} more")
         return "\n".join(lines)
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the two lines, no traceback."""
+        return [f"{type(self).__name__}: {self}"]
 
     def __reduce__(self) -> tuple[object, ...]:  # keyword arguments would be lost between processes
         return (_rebuild, (type(self), self.what, self.fix, self.where, self.next_step, self.others))
@@ -86,6 +91,8 @@ class BudgetReached(LeavenError):
     """The next call could have passed the budget."""
 
     more: More | None = None
+    run: Any = None
+    """In Python, the run that goes on with a higher budget."""
 
 
 class MissingExtra(LeavenError):

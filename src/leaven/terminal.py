@@ -347,7 +347,7 @@ def stopped(more: More, request: Request) -> list[str]:
 
     out = shown(str(request.out))
     return [
-        f"Stopped at the budget: {dollars(more.spent)} of {dollars(more.limit)} USD spent, the next call could have"
+        f"Stopped at the budget: {dollars(more.spent)} of {more.limit:g} USD spent, the next call could have"
         " passed it. Exit 4.",
         f"Answered {more.done:,} of {more.total:,} records of this step. {out}/train is not written yet.",
         f"Next:  the same command with --budget {more.enough:g} goes on here   ({dollars(more.low)} to"

@@ -110,7 +110,15 @@ def plan(request: Request, out: Path | None, reporter: Reporter, *, sample: int 
         desk = desk_of(request, recipe, work.path)
         if desk:
             stack.callback(desk.close)
-        engine = Engine(recipe, dataset, work, seed=request.seed, limit=request.limit, desk=desk)
+        engine = Engine(
+            recipe,
+            dataset,
+            work,
+            seed=request.seed,
+            limit=request.limit,
+            operators=request.operators,
+            desk=desk,
+        )
         planner = _Planner(request, recipe, dataset, engine, sample)
         return planner.plan()
 

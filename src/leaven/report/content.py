@@ -1,0 +1,175 @@
+"""What the page and the card say of a run, read from its folder alone; rows stay on the disk until they are shown."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sqlite3
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from leaven.engine.folder import Folder
+from leaven.errors import DataError, LeavenError
+from leaven.io import dataset as datasets
+from leaven.plain_yaml import load
+from leaven.recipe import Recipe, build
+from leaven.report.rows import Rows, roots
+
+TEXTS = ("text", "caption", "question", "answer", "context", "rationale")
+"""Types of fields that are read as texts."""
+FAILED = 20
+OLDER = 2.0
+"""Seconds by which a measurement may be older than its run before it is called so (a copied folder mixes them up)."""
+GROUPED = """
+    SELECT step, model, TOTAL(tries), COUNT(*), TOTAL(repair), TOTAL(tokens_in), TOTAL(tokens_out), TOTAL(usd),
+           TOTAL(usd IS NULL AND answer IS NOT NULL), TOTAL(seconds), TOTAL(error IS NOT NULL)
+    FROM answers GROUP BY step, model ORDER BY MIN(at), step, model
+"""
+
+
+@dataclass(frozen=True)
+class Calls:
+    """What one step asked of one model; ``usd`` is None where a price is not known."""
+
+    step: str
+    model: str
+    calls: int
+    retries: int
+    repairs: int
+    failed: int
+    tokens_in: int
+    tokens_out: int
+    usd: float | None
+    seconds: float
+
+
+class Content:
+    """A run's folder, read.  Raises DataError where there is no run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.said = Folder(folder).describe()
+        if not self.said:
+            raise DataError(f"{folder} holds no run.", f"leaven augment DATA -o {shlex.quote(str(folder))}")
+        self.dataset = datasets.load(folder / "input")
+        self.label = self.dataset.columns.get(self.dataset.main("label"), "")
+        fields = [name for kind in TEXTS for name, t in self.dataset.types.items() if t == kind]
+        self.texts = {name: self.dataset.columns[name] for name in fields}
+        """The fields that hold texts, and their columns."""
+
+    # -- run.json -----------------------------------------------------------------------------------------------------
+
+    def count(self, name: str) -> int:
+        return int(self.said.get("counts", {}).get(name, 0))
+
+    @property
+    def finished(self) -> bool:
+        return bool(self.said.get("finished"))
+
+    @property
+    def models(self) -> Mapping[str, str]:
+        return {str(role): str(name) for role, name in (self.said.get("models") or {}).items()}
+
+    @property
+    def spent(self) -> Mapping[str, Any]:
+        """Calls, tokens and USD, whether models were asked or not."""
+        counts = self.said.get("counts", {})
+        return self.said.get("spent") or {k: counts.get(k, 0) for k in ("calls", "tokens_in", "tokens_out", "usd")}
+
+    @cached_property
+    def date(self) -> time.struct_time:
+        """When the run last wrote its folder, in universal time."""
+        return time.gmtime((self.folder / "run.json").stat().st_mtime)
+
+    @cached_property
+    def recipe(self) -> Recipe | None:
+        """The recipe as it ran; None where an operator of it is not at hand any more."""
+        name = str(self.said.get("recipe", ""))
+        try:
+            text = str(self.said["recipe_text"])
+            return build(load(text, name), text=text, where=name, name=name, sets=self.said.get("set") or ())
+        except (LeavenError, KeyError):
+            return None
+
+    # -- measure.json -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def measured(self) -> dict[str, Any]:
+        """The last measurement; nothing where there is none, or a damaged one."""
+        try:
+            found = json.loads((self.folder / "measure.json").read_text("utf-8"))
+            return found if isinstance(found, dict) and found.get("rows") else {}
+        except (OSError, ValueError):
+            return {}
+
+    @property
+    def outdated(self) -> bool:
+        """True where the run was written after it was measured."""
+        measured, run = self.folder / "measure.json", self.folder / "run.json"
+        return bool(self.measured) and measured.stat().st_mtime + OLDER < run.stat().st_mtime
+
+    # -- rows ---------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def train(self) -> Rows:
+        return self._rows("train")
+
+    @cached_property
+    def refused(self) -> Rows:
+        return self._rows("refused")
+
+    def _rows(self, name: str) -> Rows:
+        rows = Rows(self.folder / name, self.label)
+        rows.start_from(self._real, roots(self.folder / "parts"))
+        return rows
+
+    @cached_property
+    def _real(self) -> set[str]:
+        """The ids of the rows that were read."""
+        dataset, found = self.dataset, set()
+        for name in ("source", "pool", "given"):
+            if dataset.counts.get(name) and dataset.path(name).is_file():
+                found.update(dataset.table(name).column("_id").to_pylist())
+        return found
+
+    @cached_property
+    def failed(self) -> tuple[list[dict[str, Any]], int]:
+        """The first records at which a step broke, and how many there are."""
+        found: list[dict[str, Any]] = []
+        total = 0
+        try:
+            with (self.folder / "failed" / "records.jsonl").open(encoding="utf-8") as file:
+                for line in file:
+                    total += 1
+                    if len(found) < FAILED:
+                        found.append(json.loads(line))
+        except (OSError, ValueError):
+            pass
+        return found, total
+
+    # -- ledger.sqlite ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def calls(self) -> list[Calls]:
+        """What each step asked of each model, in the order of the first answers; nothing without a ledger."""
+        path = self.folder / "ledger.sqlite"
+        if not path.is_file():
+            return []
+        try:
+            with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as ledger:
+                rows = ledger.execute(GROUPED).fetchall()
+        except sqlite3.Error:
+            return []
+        return [
+            Calls(
+                step=str(step), model=str(model), calls=int(tries), retries=int(tries - answers), repairs=int(repairs),
+                failed=int(failed), tokens_in=int(t_in), tokens_out=int(t_out),
+                usd=None if unknown else float(usd), seconds=float(seconds),
+            )
+            for step, model, tries, answers, repairs, t_in, t_out, usd, unknown, seconds, failed in rows
+        ]  # fmt: skip

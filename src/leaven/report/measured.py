@@ -1,0 +1,183 @@
+"""The verdict of a measurement, and the chart of what it found, from ``measure.json``."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from leaven.report.charts import Dot, dots, figure, table
+from leaven.report.content import Content
+from leaven.report.marked import plain
+
+ARMS = {"repeat": "real repeated", "classic": "classic-text", "made": "made only", "both": "real + made"}
+WORDS = {"use": "Use", "no_gain": "No gain", "harmful": "Harmful", "unclear": "Unclear"}
+METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
+WHY = {
+    "use": "Train on the real and the made rows together.",
+    "no_gain": "Keep your real rows as they are.",
+    "harmful": "Do not train on these made rows.",
+    "rows": "The test rows are too few to tell; more of them narrow the interval.",
+    "luck": "The gain is there on these real rows, but not in every resampling of them: it may be luck.",
+    "small": "There is a gain, but it may be smaller than 1 point.",
+}
+
+
+def not_measured(content: Content) -> str:
+    """The sentence that stands for a measurement that is not there."""
+    command = f"leaven measure {plain(shlex.quote(str(content.folder)), 400)}"
+    return f'<p class="empty">Not measured yet: <code class="copy">{command}</code></p>'
+
+
+def chosen(found: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The line that the verdict is about."""
+    mine = [x for x in found["rows"] if x["student"] == found["student"] and x["arm"] == "both"]
+    return next((x for x in mine if abs(x["ratio"] - found["ratio"]) < 1e-3), None)
+
+
+def interval(gain: Mapping[str, float]) -> str:
+    """A gain in points, with its interval: it never stands without."""
+    return f"{gain['mean'] * 100:+.1f} [{gain['low'] * 100:+.1f}, {gain['high'] * 100:+.1f}]"
+
+
+def score(row: Mapping[str, Any], found: Mapping[str, Any]) -> float:
+    return float(row[found["metric"]]["mean"]) * 100
+
+
+def verdict(content: Content) -> str:
+    """Should it be used?  One sentence, one number with its interval, and the counts of the run."""
+    return f'<section id="verdict"><h2>Verdict</h2>{_answer(content)}{_counts(content)}{_warnings(content)}</section>'
+
+
+def _answer(content: Content) -> str:
+    found = content.measured
+    if not content.finished:
+        return '<p class="says">The run has not ended</p><p>The same <code>leaven augment</code> command goes on.</p>'
+    line = chosen(found) if found else None
+    if line is None:
+        return not_measured(content)
+    gain = line["gain"]
+    word = WORDS.get(found["verdict"], plain(found["verdict"]))
+    real = next(x for x in found["rows"] if x["student"] == found["student"] and x["arm"] == "real")
+    why = WHY.get(found["why"] or found["verdict"], "")
+    if found["verdict"] == "no_gain" and gain["high"] < 0:
+        why += " There is a loss, but it is small or not in every resampling of the real rows."
+    metric = METRICS[found["metric"]]
+    old = (
+        '<p class="note">The run was written again after this measurement; '
+        f'if its rows changed, measure again: <code class="copy">leaven measure {plain(content.folder, 400)}</code></p>'
+        if content.outdated
+        else ""
+    )
+    return (
+        f'<p class="says {plain(found["verdict"])}">{word} <span>at ratio {found["ratio"]:.3g}</span></p>'
+        f'<p class="number">{gain["mean"] * 100:+.1f} <span>points of {metric}, 95 % interval '
+        f"[{gain['low'] * 100:+.1f}, {gain['high'] * 100:+.1f}]</span></p>"
+        f"<p>{why} On {found['test']['rows']:,} test rows never trained on ({plain(found['test']['from'])}), "
+        f"{metric} is {score(real, found):.1f} % with {real['rows']:,} real rows, and {score(line, found):.1f} % with "
+        f"{line['rows'] - real['rows']:,} made rows beside them.</p>{old}"
+    )
+
+
+def _counts(content: Content) -> str:
+    usd = content.spent.get("usd")
+    spent = "unknown" if usd is None or content.spent.get("unpriced") else f"{usd:,.2f}" if usd else "0"
+    pairs = [
+        ("real", f"{content.dataset.counts.get('source', 0):,}"),
+        ("kept", f"{content.count('kept'):,}"),
+        ("refused", f"{content.count('refused'):,}"),
+        ("failed", f"{content.count('failed'):,}"),
+        ("USD spent", spent),
+    ]
+    return '<dl class="counts">' + "".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>" for k, v in pairs) + "</dl>"
+
+
+def _warnings(content: Content) -> str:
+    """Leaks before anything else."""
+    leaks = content.measured.get("leaks", {})
+    said = []
+    if copies := int(leaks.get("copies", 0)):
+        said.append(f"{copies:,} made {'row copies' if copies == 1 else 'rows copy'} a test row; left out of every arm")
+    if near := int(leaks.get("near", 0)):
+        said.append(f"{near:,} made {'row nearly equals' if near == 1 else 'rows nearly equal'} a test row; left out")
+    if refused := int(content.said.get("reasons", {}).get("near_test", 0)):
+        said.append(f"{refused:,} made {'row was' if refused == 1 else 'rows were'} refused as near to a test row")
+    every = dict.fromkeys([*content.said.get("warnings", []), *content.measured.get("warnings", [])])
+    said += [plain(text, 400) for text in list(every)[:20]]
+    if not said:
+        return ""
+    return '<ul class="warnings" aria-label="warnings">' + "".join(f"<li>{text}</li>" for text in said) + "</ul>"
+
+
+def gain(content: Content) -> str:
+    """How much is gained, and at which ratio?"""
+    return f'<section id="gain"><h2>Gain</h2>{_gain(content)}</section>'
+
+
+def _gain(content: Content) -> str:
+    found = content.measured
+    line = chosen(found) if found else None
+    if line is None:
+        return not_measured(content)
+    rows: list[Mapping[str, Any]] = found["rows"]
+    student = found["student"]
+    ratios = sorted({x["ratio"] for x in rows if x["arm"] == "both"})
+    others = [arm for arm in ("classic", "made") if any(x["arm"] == arm for x in rows)]
+    places = [f"{r:.3g}" for r in ratios] + [ARMS[arm].replace("-", "- ") for arm in others]
+    shown = [_dot(x, ratios, others, student) for x in rows if x["arm"] in ("both", *others)]
+    band = next((x["gain"] for x in rows if x["arm"] == "repeat" and x["student"] == student), None)
+    title = f"Gain over real rows only, in points of {METRICS[found['metric']]}, by ratio of made rows to real rows"
+    drawing = dots(
+        title, places, shown, _reach(shown, len(ratios)), (band["low"] * 100, band["high"] * 100) if band else None,
+        "points", "made rows for each real row"
+    )  # fmt: skip
+    second = next((x["student"] for x in rows if x["student"] != student), "")
+    weaker = next(
+        (x for x in rows if x["student"] == second and x["arm"] == "both" and x["ratio"] == line["ratio"]), None
+    )
+    said = [f"At ratio {line['ratio']:.3g}, chosen out of fold, the gain is {interval(line['gain'])} points."]
+    if band:
+        said.append("Real rows repeated, the grey band, gain " + interval(band) + ".")
+    if weaker:
+        said.append(f"The other student, {plain(second)}, gains {interval(weaker['gain'])}.")
+    left = [f"{x['ratio']:g} (needs {x['needs']:,} made rows)" for x in found.get("left_out", [])]
+    if left:
+        said.append(f"Left out: ratio {', '.join(left)}.")
+    key = '<span class="k dot">' + f"{plain(student)}, 95 % bar</span>"
+    if second:
+        key += f'<span class="k dot other">{plain(second)}</span>'
+    key += '<span class="k band">real repeated</span>' if band else ""
+    return figure(drawing, " ".join(said), _numbers(rows, found), key=key)
+
+
+def _dot(x: Mapping[str, Any], ratios: Sequence[float], others: Sequence[str], student: str) -> Dot:
+    at = ratios.index(x["ratio"]) if x["arm"] == "both" else len(ratios) + others.index(x["arm"])
+    g = x["gain"]
+    return Dot(at, g["mean"] * 100, g["low"] * 100, g["high"] * 100, x["student"] != student)
+
+
+def _reach(shown: Sequence[Dot], ratios: int) -> tuple[float, float]:
+    """The y axis: all of real + made; of the other arms what is not far outside, so that they do not flatten it."""
+    inner = [d for d in shown if d.at < ratios]
+    low, high = min(0.0, *(d.low for d in inner)), max(0.0, *(d.high for d in inner))
+    span = max(high - low, 1.0)
+    low = max(min(low, *(d.low for d in shown)), low - span / 2)
+    high = min(max(high, *(d.high for d in shown)), high + span / 2)
+    return low - 0.06 * span, high + 0.06 * span
+
+
+def _numbers(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) -> str:
+    cells = [
+        (
+            ARMS.get(x["arm"], "real only"),
+            "-" if x["arm"] in ("real", "repeat") else f"{x['ratio']:.3g}",
+            f"{x['rows']:,}",
+            f"{x['accuracy']['mean'] * 100:.1f}",
+            f"{x['macro_f1']['mean'] * 100:.1f}",
+            "-" if x["arm"] == "real" else interval(x["gain"]),
+            plain(x["student"]),
+        )
+        for x in rows
+    ]
+    caption = f"Every arm, {found['seeds']} paired seeds; gains in points of {METRICS[found['metric']]}, 95 % interval"
+    return table(caption, ["arm", "#ratio", "#rows", "#accuracy %", "#macro-F1 %", "#gain", "student"], cells)
