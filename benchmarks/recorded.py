@@ -17,6 +17,7 @@ import contextlib
 import csv
 import io
 import json
+import math
 import random
 import re
 import tempfile
@@ -40,7 +41,8 @@ SST5 = {
     "gpt35_paraphrase": {5: 2.0, 10: 1.4, 20: 1.8, None: -0.6},
     "llama3_paraphrase": {5: 1.8, 10: 2.2, 20: 1.1, None: 0.1},
 }
-"""Published gains in points of accuracy, DistilBERT fine-tuned, mean of 30 runs (arXiv:2408.16502); None: 100 a label."""
+"""Published gains in points of accuracy, DistilBERT fine-tuned, mean of 30 runs (arXiv:2408.16502); None: all, 100 a
+label."""
 JACCARD = {"AugGPT1": 0.23, "AugGPT2": 0.36, "AugGPT3": 0.32}
 """Words that a child of amazon shares with its parent, of all that the two hold, counted in the published files."""
 
@@ -63,7 +65,7 @@ class Outcome:
     """What the two commands said of a case."""
 
     case: Case
-    augmented: dict
+    run: dict
     measured: dict
 
     def lines(self, student: str) -> tuple[dict, dict, dict]:
@@ -74,9 +76,9 @@ class Outcome:
         return next(line for line in mine if line["arm"] == "real"), chosen, max(both, key=lambda line: line["ratio"])
 
     def at(self, student: str, ratio: float) -> dict:
-        """Real and made at the largest ratio that is not above ``ratio``."""
+        """Real and made at the ratio nearest to this one."""
         both = [x for x in self.measured["rows"] if (x["student"], x["arm"]) == (student, "both")]
-        return max((line for line in both if line["ratio"] <= ratio), key=lambda line: line["ratio"])
+        return min(both, key=lambda line: abs(math.log(line["ratio"] / ratio)))
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -106,7 +108,7 @@ def drawn(seeds: Sequence[dict[str, str]], k: int, draw: int) -> list[dict[str, 
     return [row for row in order if taken.update([row["label"]]) or taken[row["label"]] <= k]
 
 
-# -- the cases ----------------------------------------------------------------------------------------------------------
+# -- the cases ---------------------------------------------------------------------------------------------------------
 
 
 def amazon(folder: Path, scratch: Path) -> Iterator[Case]:
@@ -134,7 +136,7 @@ def variants(folder: Path, draws: int, published: Mapping[str, Mapping], scratch
                 yield Case(*case, published[method].get(k))
 
 
-# -- the two commands ---------------------------------------------------------------------------------------------------
+# -- the two commands --------------------------------------------------------------------------------------------------
 
 
 def said(*arguments: str) -> dict:
@@ -149,23 +151,32 @@ def said(*arguments: str) -> dict:
 def outcome(case: Case, recipe: str, runs: Path) -> Outcome:
     out = runs / re.sub(r"\W+", "-", f"{case.name} {case.draw} {recipe}")
     options = ["-r", recipe, "--model", f"chat={case.answers}", "--test", str(case.test)]
-    augmented = said("augment", str(case.seeds), "-o", str(out), *options, "--set", f"paraphrase.n={case.n}")
     if not (out / "measure.json").is_file():
+        said("augment", str(case.seeds), "-o", str(out), *options, "--set", f"paraphrase.n={case.n}")
         said("measure", str(out), "--ratios", RATIOS)
-    return Outcome(case, augmented, json.loads((out / "measure.json").read_text("utf-8")))
+    described, measured = (json.loads((out / name).read_text("utf-8")) for name in ("run.json", "measure.json"))
+    return Outcome(case, described, measured)
 
 
-# -- what is printed ----------------------------------------------------------------------------------------------------
+# -- what is printed ---------------------------------------------------------------------------------------------------
+
+
+def span(gain: Mapping[str, float]) -> str:
+    return f"[{100 * gain['low']:+.1f}, {100 * gain['high']:+.1f}]"
 
 
 def points(gain: Mapping[str, float]) -> str:
-    return f"{100 * gain['mean']:+.1f} [{100 * gain['low']:+.1f}, {100 * gain['high']:+.1f}]"
+    return f"{100 * gain['mean']:+.1f} {span(gain)}"
+
+
+def verdict(measured: Mapping[str, str]) -> str:
+    return measured["verdict"] + (f" ({measured['why']})" if measured["why"] else "")
 
 
 def detail(found: Outcome) -> str:
     """One run as a line of a table."""
-    counts = found.augmented
-    refused = ", ".join(f"{reason} {n}" for reason, n in sorted(counts["reasons"].items())) or "-"
+    counts = found.run["counts"]
+    refused = ", ".join(f"{reason} {n}" for reason, n in sorted(found.run["reasons"].items())) or "-"
     cells = [found.case.draw, str(counts["read"]), str(counts["made"]), str(counts["kept"]), refused]
     cells += [str(counts["failed"]), f"{found.measured['ratio']:g}"]
     for student in STUDENTS:
@@ -173,17 +184,26 @@ def detail(found: Outcome) -> str:
         mark = "*" if student == found.measured["student"] else ""
         cells += [f"{100 * real[found.measured['metric']]['mean']:.1f}{mark}", points(chosen["gain"])]
         cells.append(f"{points(most['gain'])} ({most['ratio']:.1f})")
-    why = f" ({found.measured['why']})" if found.measured["why"] else ""
-    return f"| {' | '.join([*cells, found.measured['verdict'] + why])} |"
+    return f"| {' | '.join([*cells, verdict(found.measured)])} |"
 
 
+PREFACE = """\
+# Recorded answers, the whole way
+
+Written by `python benchmarks/recorded.py --data DATA_FOLDER > benchmarks/recorded.md`; `docs/measured.md` says what to
+make of it. Gains are in points of the metric that `measure` chooses (macro-F1 on atis, else accuracy), with a 95 %
+interval; *chosen*: at the ratio that `measure` chose out of fold; *all*: with every row that the recipe kept (the ratio
+in brackets), which no verdict is about. A star marks the student that the verdict is about. *accuracy, all rows*: its
+gain with embeddings / with TF-IDF, beside the published gain in accuracy of a fine-tuned DistilBERT. *failed*: seeds
+about which nothing was recorded. `-r auggpt` or `-r reword`, `--set paraphrase.n=5` on atis and sst5, `--ratios
+0,0.25,0.5,1,2,4,6`, all else as it comes."""
 DETAILS = (
     "| draw | real | made | kept | refused | failed | ratio chosen | embeddings, without | gain, chosen | gain, all |"
     " TF-IDF, without | gain, chosen | gain, all | verdict |\n|" + "---|" * 14
 )
 SUMMARY = (
-    "| answers | recipe | kept of made | embeddings, without | chosen | all rows | TF-IDF, without | chosen | all rows |"
-    " accuracy, all rows | published | verdicts |\n|" + "---|" * 12
+    "| answers | recipe | kept of made | embeddings, without | chosen | all rows | TF-IDF, without | chosen | all rows"
+    " | accuracy, all rows | published | verdicts |\n|" + "---|" * 12
 )
 
 
@@ -193,14 +213,16 @@ def mean(values: Iterable[float]) -> float:
 
 
 def summary(name: str, recipe: str, results: Sequence[Outcome]) -> str:
-    """The mean over the draws."""
-    kept, made = (sum(found.augmented[what] for found in results) for what in ("kept", "made"))
+    """The means over the draws, with the interval of each."""
+    kept, made = (sum(found.run["counts"][what] for found in results) for what in ("kept", "made"))
     cells, accuracy = [name.rpartition(", ")[2], recipe, f"{kept} of {made}"], []
     for student in STUDENTS:
         three = [found.lines(student) for found in results]
         base = mean(100 * real[f.measured["metric"]]["mean"] for f, (real, _, _) in zip(results, three, strict=True))
         cells.append(f"{base:.1f}")
-        cells += [f"{mean(100 * lines[i]['gain']['mean'] for lines in three):+.1f}" for i in (1, 2)]
+        chosen, every = (mean(100 * lines[i]["gain"]["mean"] for lines in three) for i in (1, 2))
+        spans = " ".join(span(lines[1]["gain"]) for lines in three)
+        cells += [f"**{chosen:+.1f}** {spans}", f"{every:+.1f}"]
         accuracy.append(mean(100 * (most["accuracy"]["mean"] - real["accuracy"]["mean"]) for real, _, most in three))
     verdicts = Counter(found.measured["verdict"] for found in results)
     published = results[0].case.published
@@ -209,11 +231,12 @@ def summary(name: str, recipe: str, results: Sequence[Outcome]) -> str:
 
 
 def choosing(name: str, rewritten: Sequence[Outcome], chosen: Sequence[Outcome]) -> str:
-    """What reword's refusals do: its rows against as many of auggpt's, drawn blindly, and against all of those."""
+    """What reword's refusals do: its rows against about as many of auggpt's, drawn in equal shares of the labels, and
+    against all of those."""
     cells = [name]
     for student in STUDENTS:
         mine = [found.lines(student)[2] for found in chosen]
-        alike = [found.at(student, 2)["gain"]["mean"] for found in rewritten]
+        alike = [found.at(student, x["ratio"])["gain"]["mean"] for found, x in zip(rewritten, mine, strict=True)]
         every = [found.lines(student)[2]["gain"]["mean"] for found in rewritten]
         for other in (alike, every):
             gaps = [100 * (line["gain"]["mean"] - gain) for line, gain in zip(mine, other, strict=True)]
@@ -249,14 +272,15 @@ def report(cases: Iterable[Case], runs: Path) -> None:
                 found[name, recipe].append(outcome(case, recipe, runs))
                 print(detail(found[name, recipe][-1]), flush=True)
     for size in dict.fromkeys(name.rpartition(", ")[0] for name in groups):
-        draws = len(next(some for name, some in groups.items() if name.startswith(size)))
-        metric = next(f[0].measured["metric"] for (name, _), f in found.items() if name.startswith(size))
-        print(f"\n**{size}**, {metric}, mean of {draws} draws\n\n{SUMMARY}")
+        draws = len(next(some for name, some in groups.items() if name.startswith(f"{size}, ")))
+        metric = next(f[0].measured["metric"] for (name, _), f in found.items() if name.startswith(f"{size}, "))
+        over = f"mean of {draws} draws" if draws > 1 else "1 draw"
+        print(f"\n**{size}**, {metric}, {over}\n\n{SUMMARY}")
         for (name, recipe), results in found.items():
             if name.startswith(f"{size}, "):
                 print(summary(name, recipe, results))
-    print("\n**What reword's choice adds**, points, all rows kept (draws in which it was more than none)\n")
-    print("| answers | embeddings, against as many | against all | TF-IDF, against as many | against all |")
+    print("\n**What reword's choice adds** to auggpt's gain, points (in how many draws it is above 0)\n")
+    print("| answers | embeddings, to as many rows | to all rows | TF-IDF, to as many rows | to all rows |")
     print("|---|---|---|---|---|", flush=True)
     for name in groups:
         print(choosing(name, found[name, "auggpt"], found[name, "reword"]))
@@ -294,7 +318,7 @@ def snips(folder: Path, runs: Path) -> None:
                 best = next(x for x in mine if x["arm"] == "both" and x["ratio"] == found["ratio"])
                 alone, without = (next(x for x in mine if x["arm"] == arm) for arm in ("made", "real"))
                 cells += [f"{100 * without['accuracy']['mean']:.1f}", points(alone["gain"]), points(best["gain"])]
-            print(f"| {' | '.join([*cells, found['verdict']])} |", flush=True)
+            print(f"| {' | '.join([*cells, verdict(found)])} |", flush=True)
 
 
 def main() -> None:
@@ -305,6 +329,7 @@ def main() -> None:
     parser.add_argument("--only", default="amazon,atis,sst5,snips")
     asked = parser.parse_args()
     wanted = asked.only.split(",")
+    print(PREFACE)
     with tempfile.TemporaryDirectory() as scratch:
         runs = asked.runs or Path(scratch) / "runs"
         runs.mkdir(parents=True, exist_ok=True)

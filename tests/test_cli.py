@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import subprocess
@@ -51,7 +52,7 @@ def test_augment_in_a_log(desk: Path, capsys: Captured):
     assert re.fullmatch(r"Made 300, kept \d+, refused \d+, failed 0\.", lines[1])
     assert lines[2].startswith("Refused   duplicate ")
     assert re.match(r"Balance   \d+ to \d+ rows for each of 12 labels", lines[3])
-    assert lines[4] == 'Look:  out/refused      Load: datasets.load_dataset("out/train")'
+    assert lines[4] == 'Look:  out/report.html      Load: datasets.load_dataset("out/train")'
     assert lines[5].startswith("Next:  leaven measure out ")
     assert len(lines) == 6
     assert "\x1b" not in out + err
@@ -124,16 +125,41 @@ def test_measure_shows_baselines_intervals_and_a_verdict(desk: Path, capsys: Cap
     assert said["test"]["rows"] == 300
 
 
-def test_demo_ends_in_a_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured):
+def test_demo_shows_the_chat_way_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured):
+    """The way, not the sign: what the rows are worth is measured, not promised."""
     monkeypatch.chdir(tmp_path)
     assert run(["demo", "-q"]) == 0
     out = capsys.readouterr().out
-    assert re.search(r'^  real      ".+" +label: \w+$', out, re.M)
-    assert re.search(r'^  kept      ".+" +label prob 0\.\d\d$', out, re.M)
-    assert re.search(r'^  refused   ".+" +label_changed: \w+$', out, re.M)
-    assert re.search(r"^Made 720, kept \d+, refused \d+, failed 0, cost 0 USD\.$", out, re.M)
-    assert re.search(r"^Verdict  ", out, re.M)
-    assert out.splitlines()[-1].startswith("These rows were written by the authors")
+    lines = out.splitlines()
+    assert lines[0].endswith("Rows and stored answers were written for leaven.")
+    assert re.fullmatch(r'  real      ".+" +label: \w+', lines[1])
+    assert re.fullmatch(r'  kept      ".+" +label prob 0\.\d\d', lines[2])
+    assert re.fullmatch(r'  refused   ".+" +\w+', lines[3])
+    assert re.fullmatch(r'  refused   ".+" +label_changed: \w+', lines[4])
+    made, kept, refused = map(int, re.findall(r"\d+", lines[5])[:3])
+    assert lines[5] == f"Made 720, kept {kept}, refused {refused}, failed 0, cost 0 USD."
+    assert made == kept + refused
+    said = r"Measured on 300 rows never trained on, 5 seeds: real rows only [\d.]+ %, with \d+ made rows [\d.]+ %\."
+    assert re.fullmatch(said, lines[6])
+    assert re.match(r"Verdict  (USE|NO GAIN|HARMFUL|UNCLEAR), at ratio ", lines[7])
+    assert lines[-2] == "Look:  demo/report.html       Next:  leaven augment YOUR.csv -o out --test 0.3"
+    assert lines[-1].endswith("they show nothing about other data.")
+    assert max(map(len, lines)) <= 100
+    assert (tmp_path / "demo/report.html").stat().st_size > 0
+    assert (tmp_path / "demo/README.md").stat().st_size > 0
+    [asked] = json.loads((tmp_path / "demo/run.json").read_text("utf-8"))["asked"].values()
+    assert asked["uri"].startswith("recorded:")
+
+
+def test_the_stored_answers_of_the_demo_answer_each_question_and_copy_no_test_row():
+    def folded(name: str, column: str) -> list[str]:
+        with (DEMO / name).open(encoding="utf-8", newline="") as lines:
+            return [" ".join(row[column].casefold().split()) for row in csv.DictReader(lines)]
+
+    parents, texts = folded("desk_answers.csv", "parent"), folded("desk_answers.csv", "text")
+    assert parents == [question for question in folded("desk.csv", "question") for _ in range(6)]
+    assert all(texts)
+    assert not set(texts) & set(folded("desk_test.csv", "question"))
 
 
 def test_version_and_exit_codes(capsys: Captured):

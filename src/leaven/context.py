@@ -225,7 +225,7 @@ class Context:
     async def complete(self, prompt: Template, record: Record, **more: Any) -> Continuation:
         """How a model goes on with a text, and its mean log-probability where the model gives it."""
         asked = self._asked()
-        text = prompt.render(self._values(prompt, record, more), self.rng)
+        text = self.text(prompt, record, **more)
         return await asked.conversation.complete(text, self._about(record), nick=asked.nick, **asked.sampling)
 
     async def classify(
@@ -245,7 +245,8 @@ class Context:
 
     def text(self, template: Template, record: Record, **more: Any) -> str:
         """A template as a text for this record, as a prompt is."""
-        return template.render(self._values(template, record, more), self.rng)
+        rng: Any = _Drawn(self)
+        return template.render(self._values(template, record, more, rng), rng)
 
     def _asked(self) -> Asking:
         assert self._asking is not None, "the engine hands models to every step that asks"
@@ -265,11 +266,12 @@ class Context:
         found = []
         for role, template in (("system", system), ("user", prompt)):
             if template is not None:
-                text = template.render(self._values(template, record, more), self.rng)
-                found.append({"role": role, "content": text})
+                found.append({"role": role, "content": self.text(template, record, **more)})
         return found
 
-    def _values(self, template: Template | Expression, record: Record, more: Mapping[str, Any]) -> dict[str, Any]:
+    def _values(
+        self, template: Template | Expression, record: Record, more: Mapping[str, Any], rng: Any
+    ) -> dict[str, Any]:
         """What a prompt sees: columns, the step's parameters, what it drew, and the texts of ``let`` that it names."""
         asked = self._asked()
         values = {**self.values(record), **asked.parameters, **more}
@@ -280,8 +282,20 @@ class Context:
             values["examples"] = [row.fields for row in drawn]
         for name in asked.texts:
             if name in named:
-                values[name] = asked.texts[name].render(values, self.rng)
+                values[name] = asked.texts[name].render(values, rng)
         return values
+
+
+class _Drawn:
+    """Random numbers for a template, made when it first draws: most prompts draw nothing."""
+
+    __slots__ = ("_ctx",)
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ctx.rng, name)
 
 
 def _named(template: Template | Expression, texts: Mapping[str, Template]) -> frozenset[str]:

@@ -285,7 +285,8 @@ class Progress:
         bar = ("#" * int(24 * share)).ljust(24, ".")
         records = self.counts.get("records", 0)
         rate = records / max(1e-3, self.now() - self.stage_began)
-        first = f"step {self.number} of {self.steps}  {cut(self.title, 30):<16} [{bar}]  {records:,} records"
+        of = f" of {self.parts:,}" if records == self.parts_done else ""  # where records are told one by one
+        first = f"step {self.number} of {self.steps}  {cut(self.title, 30):<16} [{bar}]  {records:,}{of} records"
         second = (
             f"  going on {self.counts.get('on', 0):,}   refused {self.counts.get('refused', 0):,}"
             f"   failed {self.counts.get('failed', 0):,}     {self.costs()}"

@@ -1,4 +1,4 @@
-"""``leaven demo``: raise a small dataset that comes with leaven, and measure it."""
+"""``leaven demo``: raise a small dataset that comes with leaven, by answers that come with it, and measure it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,24 @@ import pyarrow.parquet as pq
 from leaven.engine.augment import Request, augment
 from leaven.measure.command import MeasureRequest, measure
 from leaven.measure.measured import Measured
-from leaven.measure.show import points, score, verdict
-from leaven.terminal import Progress, cut
+from leaven.measure.show import score, verdict
+from leaven.report import card, page
+from leaven.terminal import Progress, cut, shown
 
 WIDE = 58
 
 
 def run_demo(out: Path, workers: int, progress: Progress, answer: Callable[[list[str]], None]) -> None:
-    """Run the main job on questions to a library desk, offline, and say what came of it."""
+    """Run the main job on questions to a library desk, offline; stored answers play the chat model."""
     folder = Path(str(resources.files("leaven") / "demo"))
-    answer(["Demo: 120 questions to a library desk, 12 labels. The rows were written for leaven."])
+    answer(["Demo: 120 questions to a library desk, 12 labels. Rows and stored answers were written for leaven."])
     request = Request(
-        str(folder / "desk.csv"), out, recipe="recombine", test=str(folder / "desk_test.csv"), workers=workers
+        str(folder / "desk.csv"),
+        out,
+        recipe="reword",
+        test=str(folder / "desk_test.csv"),
+        workers=workers,
+        models={"chat": f"recorded:{folder / 'desk_answers.csv'}", "embed": "wordllama"},
     )
     run = augment(request, progress)
     progress.clear()
@@ -34,10 +40,14 @@ def run_demo(out: Path, workers: int, progress: Progress, answer: Callable[[list
     measured = measure(asked, progress)
     progress.clear()
     answer(result(measured))
+    progress.waiting("write the report")
+    written = page.write(out)
+    card.write(out)
+    progress.clear()
     answer(
         [
-            "Look:  " + f"{out}/train, {out}/refused".ljust(30) + "Next:  leaven augment YOUR.csv -o out --test 0.3",
-            "These rows were written by the authors of leaven: what they show says nothing about yours.",
+            f"Look:  {shown(str(written)):<21}  Next:  leaven augment YOUR.csv -o out --test 0.3",
+            "Rows and answers were written by the authors of leaven: they show nothing about other data.",
         ]
     )
 
@@ -70,14 +80,13 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def line(word: str, row: Mapping[str, Any], why: str) -> str:
-    quoted = '"' + cut(row["question"], WIDE) + '"'
-    return f"  {word:<9} {quoted:<{WIDE + 4}} {why}"
+    quoted = '"' + cut(shown(row["question"]), WIDE) + '"'
+    return f"  {word:<9} {quoted:<{WIDE + 3}} {why}"
 
 
 def result(measured: Measured) -> list[str]:
     m = measured.measurement
     without, with_made = score(m.real, m), score(m.chosen, m)
     said = f"real rows only {without:.1f} %, with {m.chosen.rows - m.real.rows:,} made rows {with_made:.1f} %"
-    lines = [f"Measured on {measured.test_rows:,} rows never trained on, {m.seeds} seeds: {said}."]
-    weaker = next(x for x in m.lines if x.student != m.student and x.arm == "both" and x.ratio == m.ratio)
-    return [*lines, *verdict(measured), f"Other    {weaker.student}: {points(weaker.gain)}"]
+    measured_on = f"Measured on {measured.test_rows:,} rows never trained on, {m.seeds} seeds"
+    return [f"{measured_on}: {said}.", *verdict(measured)]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +22,7 @@ from leaven.models.asked_embed import AskedEmbed
 from leaven.models.asker import Asker, Stopped
 from leaven.models.budget import Budget, dollars
 from leaven.models.conversation import Conversation
+from leaven.models.embedders import BUILT_IN
 from leaven.models.ledger import Ledger
 from leaven.models.players import Players
 from leaven.models.replay import ReplayedPlayers
@@ -84,7 +86,7 @@ class ModelDesk:
 
     def embedder(self) -> AskedEmbed | None:
         """Who makes vectors, where the user named a server for it."""
-        if "embed" not in self.players.named:
+        if self.players.named.get("embed", BUILT_IN[0]) in BUILT_IN:
             return None
         return AskedEmbed(self.asker, self.players.player("embed")[1], self.run)
 
@@ -93,9 +95,11 @@ class ModelDesk:
         spend, budget = self.asker.spend, self.asker.budget
         if not self.done or not budget.spent or budget.limit is None:
             return reached
-        rest = (budget.spent - budget.before or budget.spent) / self.done * (self.total - self.done)
+        now, fresh = budget.spent - budget.before, self.done - spend.stored
+        each = now / fresh if now and fresh > 0 else budget.spent / self.done
+        rest = each * (self.total - self.done)
         low, high = 0.85 * rest, 1.25 * rest
-        enough = round_up(budget.spent + high)
+        enough = round_up(budget.spent + high + budget.lacked)  # the last call, too, has to find room for its worst
         error = BudgetReached(
             f"{dollars(budget.spent)} of {dollars(budget.limit)} USD spent after {self.done:,} of {self.total:,}"
             f" records ({spend.calls:,} calls), the next call could have passed it.",
@@ -114,7 +118,8 @@ class ModelDesk:
         reporter: Reporter,
     ) -> None:
         """Run a stage of one step that asks models over its parts, and put their files in place."""
-        self.run(self._parts(stage, jobs, models, asking, reporter), lambda: self.tell(reporter))
+        with _few_collections():
+            self.run(self._parts(stage, jobs, models, asking, reporter), lambda: self.tell(reporter))
         self.tell(reporter)
 
     def tell(self, reporter: Reporter) -> None:
@@ -164,6 +169,20 @@ class ModelDesk:
                 for task in late:
                     task.cancel()
             raise
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Keep the garbage collector from looking through everything that was imported, again and again: thousands of
+    records that wait make it run often, and that costs more than all else that a call costs."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(50_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def round_up(usd: float) -> float:

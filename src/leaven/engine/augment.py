@@ -22,6 +22,7 @@ from leaven.io import dataset as datasets
 from leaven.io.dataset import Dataset
 from leaven.models import config
 from leaven.models.asker import Spend
+from leaven.models.embedders import BUILT_IN
 from leaven.recipe import Recipe, check, read
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 MANY = 50
 """From this many rows without a label, and as many as there are labels, a pool is worth a recipe of its own."""
+HALF_WRITTEN = (".run.json.", ".report.html.", ".README.md.", ".measure.json.")
 PLAIN = {"text": "text", "label": "label"}
 
 
@@ -138,6 +140,7 @@ def augment(request: Request, reporter: Reporter) -> Run:
             operators=request.operators,
             reporter=reporter,
             desk=desk,
+            embed=named(request).get("embed", ""),
         )
         models = who_plays(recipe, desk, engine.embedder_name())
         reporter.models(models, recipe, request, not before)
@@ -190,7 +193,7 @@ def named(request: Request) -> dict[str, str]:
 
 def desk_of(request: Request, recipe: Recipe, path: Path | None) -> ModelDesk | None:
     """The models that the recipe asks, with the ledger of a folder; None where it asks none."""
-    if not asks(recipe) and "embed" not in named(request):
+    if not asks(recipe) and named(request).get("embed", BUILT_IN[0]) in BUILT_IN:
         return None
     players = open_players(
         recipe, request.models, timeout=request.timeout, concurrency=request.concurrency, headers=request.headers
@@ -206,7 +209,7 @@ def asked_of(recipe: Recipe, desk: ModelDesk) -> dict[str, Any]:
     for role, nick in roles_of(recipe):
         over, uri = desk.players.who(role, nick)
         asked[f"{role}.{nick}" if nick else role] = {"role": over, "uri": uri}
-    if "embed" in desk.players.named:
+    if desk.players.named.get("embed", BUILT_IN[0]) not in BUILT_IN:
         asked["embed"] = {"role": "embed", "uri": desk.players.named["embed"]}
     return {
         "asked": asked,
@@ -324,6 +327,8 @@ def describe(request: Request, recipe: Recipe, dataset: Dataset, why: str) -> di
         "set": list(request.sets),
         "seed": request.seed,
         "limit": request.limit,
+        "operators": list(request.operators),
+        "embed": named(request).get("embed", ""),
         "data": dataset.name,
         "fingerprint": dataset.fingerprint,
         "versions": versions(),
@@ -332,7 +337,10 @@ def describe(request: Request, recipe: Recipe, dataset: Dataset, why: str) -> di
 
 
 def tidy(folder: Folder, used: set[str]) -> None:
-    """Remove parts that no step of this run wrote or read."""
+    """Remove parts that no step of this run wrote or read, and what a killed command left half-written."""
+    for path in folder.path.glob(".*"):
+        if path.name.startswith(HALF_WRITTEN):
+            path.unlink(missing_ok=True)
     for path in folder.parts.glob("*"):
         if (path.suffix == ".arrow" and path.stem not in used) or path.name.startswith("."):
             path.unlink(missing_ok=True)

@@ -79,6 +79,7 @@ class Engine:
         operators: Sequence[str] = (),
         reporter: Reporter | None = None,
         desk: ModelDesk | None = None,
+        embed: str = "",
     ) -> None:
         self.recipe, self.dataset, self.folder = recipe, dataset, folder
         self.seed, self.limit = seed, limit
@@ -86,6 +87,7 @@ class Engine:
         self.pool = Workers(workers, operators, sorted(own))
         self.reporter = reporter or Silent()
         self.desk = desk
+        self.embed = embed
         self.typed = dataset.typed()
         self.lineage = lineage(recipe)
         self.label = dataset.main("label")
@@ -419,14 +421,17 @@ class Engine:
             return
         assert self.desk is not None, "augment opens the models that a recipe asks"
         self.desk.done, self.desk.total = 0, records
+        shared = self.asking(step.op)
+
+        def asking(op: Operator) -> Asking:
+            return shared if op is step.op else self.asking(op)
+
         try:
-            self.desk.parts(
-                stage, jobs, models(self.folder.path, models_name), lambda op: self.asking(op, run), self.reporter
-            )
+            self.desk.parts(stage, jobs, models(self.folder.path, models_name), asking, self.reporter)
         except BudgetReached as reached:
             raise self.desk.how_much_more(reached) from None
 
-    def asking(self, op: Operator, run: Run) -> Asking:
+    def asking(self, op: Operator) -> Asking:
         """What a step brings to its models; each record may have parameters of its own."""
         assert self.desk is not None
         return asking_of(
@@ -582,7 +587,8 @@ class Engine:
     def models_print(self) -> str:
         """The name of the embedder's state, chosen when the first step needs one."""
         if not self.embedder and any(_embeds(step.op) for step in self.recipe.steps()):
-            name = digest("embedder", self.print_of("source"), f"{self.seed}", __version__).hex()
+            said = [self.embed] if self.embed else []
+            name = digest("embedder", self.print_of("source"), f"{self.seed}", __version__, *said).hex()
             if self.asked_embed:
                 name = digest("embedder", self.asked_embed.player.model).hex()
                 self.folder.save_state(name, {"name": np.array(self.asked_embed.name)})
@@ -591,7 +597,7 @@ class Engine:
                 rows = Rows(self.dataset.table("source"))
                 texts = [n for n, c in self.typed.items() if c.type == "text"]
                 labels = rows.column(self.label) if self.label else [None] * len(rows)
-                self.folder.save_state(name, choose(rows.texts(texts), labels, self.seed))
+                self.folder.save_state(name, choose(rows.texts(texts), labels, self.seed, self.embed))
             self.embedder = name
         return self.embedder
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaven.context import Context
 from leaven.engine.asking import asking_of
-from leaven.engine.augment import Request, desk_of, prepare, same_data
+from leaven.engine.augment import Request, desk_of, named, prepare, same_data
 from leaven.engine.folder import LEDGER, Folder
 from leaven.engine.local import Engine
 from leaven.engine.part import answered, with_values
@@ -118,6 +118,7 @@ def plan(request: Request, out: Path | None, reporter: Reporter, *, sample: int 
             limit=request.limit,
             operators=request.operators,
             desk=desk,
+            embed=named(request).get("embed", ""),
         )
         planner = _Planner(request, recipe, dataset, engine, sample)
         return planner.plan()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from leaven.engine.augment import Reporter, Request, desk_of, prepare, same_data, who_plays
+from leaven.engine.augment import Reporter, Request, desk_of, named, prepare, same_data, who_plays
 from leaven.engine.folder import Folder
 from leaven.engine.local import Engine, Outcome
 from leaven.engine.part import within_part
@@ -88,6 +88,7 @@ def try_out(request: Request, number: int, out: Path | None, reporter: Reporter)
             operators=request.operators,
             reporter=reporter,
             desk=desk,
+            embed=named(request).get("embed", ""),
         )
         models = who_plays(recipe, desk, engine.embedder_name())
         outcome = engine.run()

@@ -96,6 +96,7 @@ def verify(out: Path, reporter: Reporter, *, operators: tuple[str, ...] = (), wo
             operators=operators,
             reporter=reporter,
             desk=desk,
+            embed=said.get("embed", ""),
         )
         Writer(recipe, dataset, work.path, said["seed"]).write(engine.run())
         then, now = said.get("versions", {}), versions()

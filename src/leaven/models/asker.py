@@ -122,11 +122,11 @@ class Asker:
         began = time.monotonic()
         row = Row(key, *place, attempt, about.number, ask, player.model, None, usd=0.0)
         try:
-            answer, row.tries = await player.limiter.run(play) if player.limiter else (await player.play(ask, about), 1)
+            answer, row.tries = await self._played(player, ask, play)
             row.answer, row.usd = answer, self._cost(player, answer)
             usd = row.usd or 0.0
         except CallFailed as failed:
-            row.failed = failed
+            row.failed, row.tries = failed, failed.tries
         except ModelError as error:
             self.stop()
             raise error.at(ask.role) from None
@@ -140,6 +140,13 @@ class Asker:
             raise row.failed
         assert row.answer
         return row.answer
+
+    async def _played(self, player: Player, ask: Ask, play: Callable[[], Awaitable[Answer]]) -> tuple[Answer, int]:
+        """The answer, and how many tries it took.  A repair turn goes first: else all records are begun, at full cost,
+        before it is known of one that its model is of no use."""
+        if player.limiter is None:
+            return await play(), 1
+        return await player.limiter.run(play, first=ask.repair)
 
     def _key(self, player: Player, ask: Ask, about: About, attempt: int) -> bytes:
         """The name of a call in the ledger: where it is asked, and what of whom."""
@@ -180,7 +187,7 @@ class Asker:
         """Count what came of a call; where nothing ever does, stop before more is spent."""
         counts = self._outcomes.setdefault(player.model, Counter())
         counts["good" if failed is None else "bad"] += 1
-        if failed is None or counts["good"] or counts["bad"] < HOPELESS:
+        if failed is None or counts["good"] or counts["bad"] != HOPELESS:
             return
         bad = counts["bad"]
         last = failed.answers[-1] if failed.answers else ""
@@ -192,7 +199,7 @@ class Asker:
                 where=role,
             )
         raise ModelError(
-            f"{bad} calls of {bad} failed; the last: {failed.reason}, {failed.detail}.",
+            f"{bad} calls of {bad} failed; the last: {failed.reason}, {failed.detail.rstrip('.')}.",
             "try one record: leaven try DATA -n 1, or name another model.",
             where=role,
         )

@@ -18,6 +18,8 @@ class Budget:
         self.spent = spent
         self.before = spent
         self.reserved = 0.0
+        self.lacked = 0.0
+        """The most that the call could have cost for which there was no room."""
         self._waiting: list[asyncio.Future[None]] = []
 
     async def reserve(self, most: float) -> None:
@@ -26,6 +28,7 @@ class Budget:
             return
         while self.spent + self.reserved + most > self.limit + 1e-12:
             if self.reserved <= 1e-12:
+                self.lacked = most
                 raise self._reached(most)
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(future)

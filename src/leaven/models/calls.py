@@ -10,6 +10,11 @@ from typing import Any
 encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
+def whole(text: str) -> str:
+    """The text with ``?`` for half characters, as broken escapes leave them: no file and no database takes them."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 @dataclass(frozen=True, slots=True)
 class About:
     """What a call is about; with what was asked it names the answer in the ledger.
@@ -45,8 +50,8 @@ class Ask:
     """``sampling`` as JSON."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "encoded", encode(self.content))
-        object.__setattr__(self, "settings", encode(self.sampling) if self.sampling else "{}")
+        object.__setattr__(self, "encoded", whole(encode(self.content)))
+        object.__setattr__(self, "settings", whole(encode(self.sampling)) if self.sampling else "{}")
 
 
 @dataclass(slots=True)
@@ -60,6 +65,13 @@ class Answer:
     tokens_out: int = 0
     logprob: float | None = None
     tops: Mapping[str, float] | None = None
+    stored: bool = field(default=False, compare=False)
+    """True where it came from the ledger: nothing was asked."""
+
+    def __post_init__(self) -> None:
+        self.text = whole(self.text)
+        if self.tops is not None:
+            self.tops = {whole(token): logprob for token, logprob in self.tops.items()}
 
     def as_json(self) -> dict[str, Any]:
         said: dict[str, Any] = {"text": self.text, "finish": self.finish}
@@ -77,11 +89,12 @@ class CallFailed(Exception):
     ``no_recording``); ``answers`` are the raw answers that were of no use.
     """
 
-    def __init__(self, reason: str, detail: str, answers: Sequence[str] = ()) -> None:
+    def __init__(self, reason: str, detail: str, answers: Sequence[str] = (), *, tries: int = 1) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
-        self.detail = detail
-        self.answers = list(answers)
+        self.detail = whole(detail)
+        self.answers = [whole(answer) for answer in answers]
+        self.tries = tries
 
 
 class Busy(Exception):

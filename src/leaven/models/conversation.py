@@ -102,7 +102,7 @@ class Conversation:
             self._note(player)
             text = without_thoughts(answer.text).strip()
             if not text:
-                raise self._useless(player, "the answer is empty", [answer.text])
+                raise self._useless(player, "the answer is empty", answer)
             self.asker.outcome(player, "chat", None)
             return text
         wish, wants = _wish(shape)
@@ -121,13 +121,14 @@ class Conversation:
             try:
                 found = parse(again.text, shape, cut=again.finish == "length")
             except Unparsable as still:
-                raise self._useless(player, str(still), [answer.text, again.text]) from None
+                raise self._useless(player, str(still), answer, again) from None
         self.asker.outcome(player, "chat", None)
         return found
 
-    def _useless(self, player: Player, why: str, answers: Sequence[str]) -> CallFailed:
-        failed = CallFailed("no_valid_json", why, answers)
-        self.asker.outcome(player, "chat", failed)
+    def _useless(self, player: Player, why: str, *answers: Answer) -> CallFailed:
+        failed = CallFailed("no_valid_json", why, [answer.text for answer in answers])
+        if not answers[-1].stored:  # what was paid before is no reason to stop now
+            self.asker.outcome(player, "chat", failed)
         return failed
 
     def _note(self, player: Player) -> None:

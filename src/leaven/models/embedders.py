@@ -18,15 +18,21 @@ if TYPE_CHECKING:
     from leaven.models.roles import Embed
 
 MOST_JUDGED = 2000
+BUILT_IN = ("wordllama", "hashed")
+"""The embedders that run in this process; ``--model embed=NAME`` takes one without judging them."""
 
 
-def choose(texts: Sequence[str], labels: Sequence[str | None], seed: int) -> dict[str, Any]:
-    """The state of an embedder: ``{"name": "wordllama"}``, or the hashed one's arrays."""
+def choose(texts: Sequence[str], labels: Sequence[str | None], seed: int, named: str = "") -> dict[str, Any]:
+    """The state of an embedder: its name, and the arrays of a fitted one; ``named`` where one is wanted."""
     import numpy as np
 
     from leaven.models.backends.wordllama import WordLlama
 
+    if named == "wordllama":
+        return {"name": np.array("wordllama")}
     hashed = Hashed.fit(texts, seed)
+    if named == "hashed":
+        return {"name": np.array("hashed"), **hashed.arrays()}
     known = [i for i, label in enumerate(labels) if label is not None][:MOST_JUDGED]
     if len({labels[i] for i in known}) < 2:
         return {"name": np.array("wordllama")}

@@ -11,26 +11,27 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from leaven.errors import DataError
 from leaven.models.calls import Answer, Ask, CallFailed, encode
 from leaven.records import digest
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
   key BLOB PRIMARY KEY, step TEXT, round INTEGER, record TEXT, attempt INTEGER, call INTEGER, role TEXT, model TEXT,
-  asked TEXT, answer TEXT, error TEXT, detail TEXT, tokens_in INTEGER, tokens_out INTEGER, usd REAL, seconds REAL,
-  tries INTEGER, repair INTEGER, at REAL
+  asked TEXT, answer TEXT, error TEXT, detail TEXT, useless TEXT, tokens_in INTEGER, tokens_out INTEGER, usd REAL,
+  seconds REAL, tries INTEGER, repair INTEGER, at REAL
 );
 CREATE TABLE IF NOT EXISTS attempts (
   step TEXT, round INTEGER, record TEXT, attempt INTEGER, PRIMARY KEY (step, round, record)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 """
-INSERT = f"INSERT OR REPLACE INTO answers VALUES ({', '.join('?' * 19)})"
+INSERT = f"INSERT OR REPLACE INTO answers VALUES ({', '.join('?' * 20)})"
 Place = tuple[str, int, str]
 """The step, the round and the record that a call is about."""
 
@@ -61,10 +62,19 @@ class Row:
             encode(answer.as_json()) if answer else None,
             failed.reason if failed else None,
             failed.detail if failed else None,
+            encode(failed.answers) if failed else None,
             answer.tokens_in if answer else 0,
             answer.tokens_out if answer else 0,
             self.usd, round(self.seconds, 4), self.tries, int(self.ask.repair), round(time.time(), 3),
         )  # fmt: skip
+
+
+def _unwritable(error: Exception) -> DataError:
+    return DataError(
+        f"the ledger cannot be written ({error}), so nothing more is asked.",
+        "make room on the disk, or end what else holds the file; the same command goes on.",
+        next_step=True,
+    )
 
 
 class Ledger:
@@ -75,16 +85,29 @@ class Ledger:
             path.parent.mkdir(parents=True, exist_ok=True)
         # One thread at a time uses it: the command's own between steps, the loop's while models are asked.
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+        try:
+            self._attempts = self._opened()
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise DataError(
+                f"{path} cannot be read ({error}).",
+                "end what else has it open; if it is damaged, choose another folder with -o.",
+            ) from None
+        self._waiting: list[tuple[tuple[Any, ...], asyncio.Future[None]]] = []
+
+    def _opened(self) -> dict[Place, int]:
         self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=30000;")
         self._db.execute("PRAGMA wal_autocheckpoint=16000")  # 64 MB: what is committed is safe in the log already
         self._db.executescript(SCHEMA)
-        self._attempts: dict[Place, int] = {
+        return {
             (step, number, record): attempt
             for step, number, record, attempt in self._db.execute("SELECT step, round, record, attempt FROM attempts")
         }
-        self._waiting: list[tuple[tuple[Any, ...], asyncio.Future[None]]] = []
 
     def close(self) -> None:
+        """One plain file is left, which a reader opens without writing beside it."""
+        with suppress(sqlite3.Error):
+            self._db.execute("PRAGMA journal_mode=DELETE")
         self._db.close()
 
     # -- answers ------------------------------------------------------------------------------------------------------
@@ -92,15 +115,16 @@ class Ledger:
     def find(self, key: bytes) -> tuple[Answer | None, CallFailed | None] | None:
         """The stored answer or failure of a call; None where it was never answered."""
         row = self._db.execute(
-            "SELECT answer, error, detail, tokens_in, tokens_out FROM answers WHERE key = ?", (key,)
+            "SELECT answer, error, detail, useless, tokens_in, tokens_out FROM answers WHERE key = ?", (key,)
         ).fetchone()
         if row is None:
             return None
-        answer, error, detail, tokens_in, tokens_out = row
+        answer, error, detail, useless, tokens_in, tokens_out = row
         if error:
-            return None, CallFailed(error, detail or "")
+            return None, CallFailed(error, detail or "", json.loads(useless or "[]"))
         said = json.loads(answer)
         found = Answer(said["text"], said["finish"], tokens_in, tokens_out, said.get("logprob"), said.get("tops"))
+        found.stored = True
         return found, None
 
     async def store(self, row: Row) -> None:
@@ -115,14 +139,13 @@ class Ledger:
     def _commit(self) -> None:
         waiting, self._waiting = self._waiting, []
         try:
-            with closing(self._db.cursor()) as cursor:
-                cursor.execute("BEGIN IMMEDIATE")
-                cursor.executemany(INSERT, [values for values, _ in waiting])
-                cursor.execute("COMMIT")
-        except sqlite3.Error as error:
+            with self._db:  # rolled back where it breaks
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.executemany(INSERT, [values for values, _ in waiting])
+        except Exception as error:  # whatever it is, nobody may wait for ever
             for _, future in waiting:
                 if not future.done():
-                    future.set_exception(OSError(f"the ledger cannot be written: {error}"))
+                    future.set_exception(_unwritable(error))
             return
         for _, future in waiting:
             if not future.done():

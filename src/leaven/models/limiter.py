@@ -20,12 +20,19 @@ START = 32
 MOST = 512
 TRIES = 5
 """How often a call is tried that breaks (5xx, a cut connection, a time-out)."""
+SHORTEST = 0.25
+"""Seconds before a call goes again to a server that takes none: twice as many each time, whatever it says."""
 PATIENCE = 600.0
 """Seconds without any answer after which a server that says 429 is given up."""
 UNREACHED = 3
 """How often an address may be tried where nothing has answered yet."""
+FEWEST = 4
+"""Answers by which a rate is judged."""
 FLAT = 1.15
 """Growth of the limit has to raise the rate of answers by so much, or it has found the server's speed."""
+
+SOONEST, SELDOM = 1 / 16, 256.0
+"""Rounds of answers between two tries of one call more, where they go well and where the server pushes back."""
 
 T = TypeVar("T")
 
@@ -46,24 +53,29 @@ class Limiter:
         self._ceiling = float("inf")
         self._probe_after = 4.0
         self._acks = 0.0
-        self._round = (0.0, 0)
+        self._probed = False
+        self._round = (time.monotonic(), 0)
         self._rate = 0.0
         self._paused_until = 0.0
-        self._pause = 0.25
+        self._pause = SHORTEST
         self._shrunk_at = -1e9
+        self._answers: deque[float] = deque(maxlen=MOST)
+        self._long = float("inf")
+        """Seconds that turned out to be too many for an answer."""
         self.last_answer = time.monotonic()
 
-    async def run(self, call: Callable[[], Awaitable[T]]) -> tuple[T, int]:
+    async def run(self, call: Callable[[], Awaitable[T]], *, first: bool = False) -> tuple[T, int]:
         """Make the call when there is room, as often as it takes: the result, and how many tries that were.
 
+        ``first``: before the calls that wait already; for what belongs to one that was answered.
         Raises CallFailed where it breaks each time, ModelError where the server is not there or stays busy.
         """
         tries = pushed = 0
         began = time.monotonic()
-        first = False
         while True:
             await self._enter(first)
             tries += 1
+            sent = time.monotonic()
             try:
                 found = await call()
             except Busy as busy:
@@ -80,22 +92,22 @@ class Limiter:
             except Broken as broken:
                 self._leave()
                 if broken.slow:
-                    self._shrink()
+                    self._shrink(sent if broken.reason == "timed_out" else None)
                 if tries >= TRIES:
-                    raise CallFailed(broken.reason, f"{tries} tries; the last: {broken}") from None
+                    raise CallFailed(broken.reason, f"{tries} tries; the last: {broken}", tries=tries) from None
                 self.retries += 1
-                await asyncio.sleep(broken.after if broken.after is not None else 0.25 * 2 ** (tries - 1))
+                await asyncio.sleep(max(broken.after or 0.0, SHORTEST * 2 ** (tries - 1)))
             except Unreachable as gone:
                 self._leave()
                 if tries >= (TRIES if self.served else UNREACHED):
                     raise ModelError(f"no server answers at {self.name} ({gone}).", UNREACHABLE_FIX) from None
                 self.retries += 1
-                await asyncio.sleep(0.25 * 2 ** (tries - 1))
+                await asyncio.sleep(SHORTEST * 2 ** (tries - 1))
             except BaseException:
                 self._leave()
                 raise
             else:
-                self._served()
+                self._served(sent)
                 return found, tries
 
     # -- room -----------------------------------------------------------------------------------------------------
@@ -136,11 +148,12 @@ class Limiter:
 
     # -- what the server says -------------------------------------------------------------------------------------
 
-    def _served(self) -> None:
+    def _served(self, sent: float) -> None:
         self.served += 1
         self.last_answer = now = time.monotonic()
-        self._pause = 0.25
-        if not self._fixed and self._waiting:
+        self._answers.append(now)
+        self._pause = SHORTEST
+        if not self._fixed and self._waiting and now - sent < self._long / 2:
             self._grow(now)
         self._leave()
 
@@ -149,30 +162,30 @@ class Limiter:
             self._faster(now)
         elif self.limit < 0.9 * self._ceiling:
             self.limit += 1.0
-        else:  # near where it pushed back: try one more, each time after a longer while
+        else:  # near where it pushed back: try one more, the sooner the more of them went well
             self._acks += 1
             if self._acks >= self._probe_after * self.limit:
                 self._acks = 0.0
-                self._probe_after = min(256.0, 2 * self._probe_after)
+                self._probe_after = max(SOONEST, self._probe_after / 2)
+                self._probed = True
                 self.limit += 1.0
         self.limit = min(self.limit, float(self.most))
 
     def _faster(self, now: float) -> None:
-        """Three times as many in the next round, as long as that brings more answers a second."""
+        """Three times as many in the next round, as long as that brings more answers a second; else as before."""
         began, count = self._round
-        if not began:
-            self._round = (now, 0)
-        elif count + 1 >= self.limit:
-            rate = (count + 1) / max(1e-6, now - began)
-            if rate < FLAT * self._rate:
-                self._growing = False
-                self._ceiling = self.limit
-            self._rate = rate
-            self._round = (now, 0)
-        else:
+        if count + 1 < max(self.limit, FEWEST):
             self._round = (began, count + 1)
-        if self._growing:
-            self.limit += 2.0
+            return
+        rate = (count + 1) / max(1e-6, now - began)
+        if rate < FLAT * self._rate:
+            self._growing = False
+            self.limit = self._ceiling = max(1.0, self.limit / 3)
+        else:
+            self.limit *= 3.0
+            self._growing = self.limit < self.most
+        self._rate = rate
+        self._round = (now, 0)
 
     def _push_back(self, busy: Busy, pushed: int) -> float:
         """The server took no more: the limit is what it serves.  How long the call has to wait before it goes again.
@@ -180,27 +193,40 @@ class Limiter:
         Where it was one more than the server ever took, it goes as soon as another one is answered; else when the
         server said.
         """
-        overshot = self.flying > self._ceiling or self._ceiling == float("inf")
+        overshot = not self._fixed and (self.flying > self._ceiling or self._ceiling == float("inf"))
         self.flying -= 1
-        if not self._fixed:
+        if not self._fixed and self.flying:
             self._growing = False
-            self.limit = max(1.0, min(self.limit, float(self.flying)))
-            self._ceiling = self.limit
-            self._acks = 0.0
+            self.limit = self._ceiling = min(self.limit, float(self.flying))
+            if self._probed:
+                self._probe_after = min(SELDOM, 4 * self._probe_after)
+            self._acks, self._probed = 0.0, False
+        elif not self._fixed:  # it takes not even one: that says nothing of how many it takes another time
+            self.limit, self._ceiling, self._growing = 1.0, float("inf"), True
+            self._round, self._rate = (time.monotonic(), 0), 0.0
         wait = 0.0
         if self.flying == 0:
-            after = busy.after if busy.after is not None else self._pause
+            after = busy.after if busy.after and busy.after >= SHORTEST else self._pause
             self._pause = min(60.0, 2 * self._pause)
             self._paused_until = max(self._paused_until, time.monotonic() + after)
         elif not overshot:
-            wait = busy.after if busy.after is not None else min(8.0, 0.05 * 2**pushed)
+            wait = max(busy.after or 0.0, min(8.0, 0.05 * 2 ** min(pushed, 10)))
         self._admit()
         return wait
 
-    def _shrink(self) -> None:
-        """Overload: half as many, once for all that were on the wire together."""
+    def _shrink(self, sent: float | None) -> None:
+        """Overload.  Where a call that was ``sent`` timed out, half of what was answered meanwhile: a local server
+        often queues what it cannot do yet.  Else half as many, once for all that were on the wire together."""
         now = time.monotonic()
-        if not self._fixed and now - self._shrunk_at > 1.0:
+        if self._fixed:
+            return
+        if sent is not None:
+            self._long = min(self._long, now - sent)
+            served = sum(answered >= sent for answered in self._answers)
+            if served < self.limit:
+                self._growing = False
+                self.limit = self._ceiling = max(1.0, served / 2)
+        elif now - self._shrunk_at > 1.0:
             self._shrunk_at = now
             self._growing = False
             self._ceiling = self.limit
@@ -209,7 +235,8 @@ class Limiter:
     def _given_up(self, busy: Busy, silent: float) -> ModelError:
         waiting = len(self._waiting) + self.flying + 1
         error = ModelError(
-            f"{waiting} calls have waited {silent:.0f} s for {self.name}, which answers 429 ({busy}).",
+            f"{waiting} {'call has' if waiting == 1 else 'calls have'} waited {silent:.0f} s for {self.name},"
+            f" which answers 429 ({busy}).",
             "raise the quota, then run the same command; what was answered is stored.",
             next_step=True,
         )

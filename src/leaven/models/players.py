@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from shutil import which
 from typing import TYPE_CHECKING, Any
 
 from leaven.errors import ModelError, RecipeError, listed, nearest
+from leaven.models.keys import server_of
 from leaven.models.roles import ASKED, FALLBACKS
 
 if TYPE_CHECKING:
@@ -144,7 +146,40 @@ def split(uri: str, role: str) -> tuple[str, str]:
             f" {role}=openai:gemma3@http://localhost:11434/v1, {role}=recorded:answers.csv",
             where=role,
         )
+    if scheme == "openai":
+        _check_address(rest, uri, role)
     return scheme, rest
+
+
+def _check_address(rest: str, uri: str, role: str) -> None:
+    """Raise for an address that is none, or that a slip has made part of the model's name: what is asked would go to
+    another server than the one that is meant."""
+    model, url = address(rest)
+    meant = _ADDRESS.search(model)
+    if meant:
+        to = re.sub(r"^\w+://", "", meant[1])
+        raise ModelError(
+            f"`{uri}`: what follows the @ is no address that begins with http:// or https://.",
+            f"{role}=openai:{model[: meant.start()]}@http://{to}",
+            where=role,
+        )
+    server = server_of(url)
+    if server is None:
+        raise ModelError(
+            f"`{url}` is no address of a server.", f"{role}=openai:{model}@http://HOST:PORT/v1", where=role
+        )
+    if "@" in url.partition("//")[2].partition("/")[0]:
+        raise ModelError(
+            f"the address of {server.host} holds a user name or a password, which would stand in the run's files.",
+            '--header "Authorization=Basic ...", or in leaven.toml: [keys] "HOST" = "NAME_OF_A_VARIABLE".',
+            where=role,
+        )
+    if not model:
+        raise ModelError(f"`openai:@{url}` names a server and no model.", f"{role}=openai:MODEL@{url}", where=role)
+
+
+_ADDRESS = re.compile(r"@(\w+://.*|localhost\b.*|[\w.-]+:\d+(?:/.*)?|\d+(?:\.\d+){3}.*|[\w-]+(?:\.[\w-]+)+/.*)$", re.S)
+"""What looks like an address at the end of a model's name."""
 
 
 def address(rest: str) -> tuple[str, str]:

@@ -162,6 +162,9 @@ def _models(content: Content) -> str:
     return _table(["role", "name", "where it ran", "licence", "what it did"], rows) + "\n\nRevisions: not known."
 
 
+NO_MODELS = {"recorded": "recorded answers", "fake": "none: made-up texts of the right form"}
+
+
 def _model(uri: str) -> tuple[str, str, str]:
     """A model's name, where it ran and its licence, without the address of a server or a folder."""
     if uri in BUILT_IN:
@@ -179,6 +182,12 @@ def _model(uri: str) -> tuple[str, str, str]:
         where = "this machine"
     else:
         where = _plain(provider)
+    if provider in ("recorded", "fake"):
+        return (
+            {"recorded": "recorded answers", "fake": "none: made-up texts of the right form"}[provider],
+            where,
+            "not known",
+        )
     return _name(name), where, "not known"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 from typing import Any
 
 from leaven.report.charts import table
@@ -93,7 +94,7 @@ def how(content: Content) -> str:
         ("columns", ", ".join(f"{plain(f, 60)} = {plain(c, 60)}" for f, c in content.dataset.columns.items())),
         ("recipe", plain(said.get("recipe", ""), 120) + _changes(content)),
         ("seed", plain(said.get("seed", ""))),
-        ("models", ", ".join(f"{plain(r, 40)} {plain(m, 200)}" for r, m in content.models.items()) or "none"),
+        ("models", ", ".join(f"{plain(r, 40)} {plain(_shared(m), 200)}" for r, m in content.models.items()) or "none"),
         ("versions", ", ".join(f"{plain(k, 40)} {plain(v, 40)}" for k, v in (said.get("versions") or {}).items())),
         ("fingerprint", f"<code>{plain(said.get('fingerprint', ''))}</code>"),
     ]
@@ -113,3 +114,9 @@ def _changes(content: Content) -> str:
     sets = "".join(f" <code>--set {plain(s, 120)}</code>" for s in content.said.get("set") or ())
     limit = content.said.get("limit")
     return sets + (f" <code>--limit {plain(limit)}</code>" if limit else "")
+
+
+def _shared(uri: str) -> str:
+    """A model's URI as a page that is shown to others may say it: of a recording the file's name alone."""
+    scheme, _, rest = uri.partition(":")
+    return f"recorded:{Path(rest.partition('?')[0]).name}" if scheme == "recorded" else uri

@@ -17,7 +17,8 @@ import aiohttp
 from yarl import URL
 
 from leaven.errors import ModelError, listed
-from leaven.models.calls import About, Answer, Ask, Broken, Busy, CallFailed, Unreachable, encode
+from leaven.models.calls import About, Answer, Ask, Broken, Busy, CallFailed, Unreachable, encode, whole
+from leaven.models.keys import HIDDEN, SHORTEST, is_loopback
 from leaven.models.prices import tokens
 
 if TYPE_CHECKING:
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
     from leaven.models.prices import Price
 
 LARGEST = 32 * 2**20
+MOST_TOKENS = 10**9
 OPTIONAL = (
     "temperature", "top_p", "max_tokens", "response_format", "logprobs", "frequency_penalty", "stop", "seed",
 )  # fmt: skip
 """What a server may refuse: a call is then made without it, once and for all."""
 OTHER_NAME = {"max_tokens": "max_completion_tokens"}
+TOO_MUCH = re.compile(r"context (length|window|size)|too (large|long|many|big)|exceed", re.IGNORECASE)
 LIKELIEST = 20
 """How many of the likeliest first tokens a completion is asked for."""
 
@@ -62,6 +65,8 @@ class OpenAI:
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
         self._key, self._key_name = key or "", key_name
+        secrets = {key or "", *(headers or {}).values()}
+        self._secrets = [s.encode() for s in sorted(secrets, key=len, reverse=True) if len(s) >= SHORTEST]
         self._timeout = timeout
         self._session: aiohttp.ClientSession | None = None
         self._urls = {path: URL(self.url + path) for path in ("/chat/completions", "/completions", "/embeddings")}
@@ -102,13 +107,13 @@ class OpenAI:
         said = await self.post("/completions", ask)
         choice = _choice(said)
         answer = _answer(said, str(choice.get("text") or ""), choice, ask.encoded)
-        found = choice.get("logprobs") or {}
-        known = [p for p in found.get("token_logprobs") or [] if isinstance(p, int | float)]
-        if known:
-            answer.logprob = round(sum(known) / len(known), 6)
-        tops = found.get("top_logprobs") or []
-        if tops and isinstance(tops[0], dict):
-            answer.tops = {str(token): float(p) for token, p in tops[0].items()}
+        found = choice.get("logprobs")
+        known, tops = (found.get("token_logprobs"), found.get("top_logprobs")) if isinstance(found, dict) else ([], [])
+        numbers = [p for p in known if _number(p)] if isinstance(known, list) else []
+        if numbers:
+            answer.logprob = round(sum(numbers) / len(numbers), 6)
+        if isinstance(tops, list) and tops and isinstance(tops[0], dict):
+            answer.tops = {whole(token): float(p) for token, p in tops[0].items() if _number(p)}
         return answer
 
     async def embed(self, texts: list[str]) -> tuple[list[list[float]], int]:
@@ -119,8 +124,7 @@ class OpenAI:
         if not isinstance(data, list) or len(data) != len(texts):
             raise Broken("server_error", f"{len(texts)} vectors were asked for")
         ordered = sorted(data, key=lambda item: int(item.get("index", 0)))
-        used = said.get("usage") or {}
-        return [item["embedding"] for item in ordered], int(used.get("prompt_tokens") or sum(map(tokens, texts)))
+        return [item["embedding"] for item in ordered], _used(said, "prompt_tokens") or sum(map(tokens, texts))
 
     # -- one POST ---------------------------------------------------------------------------------------------------
 
@@ -135,7 +139,7 @@ class OpenAI:
         if status == 200:
             try:
                 said = json.loads(raw)
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise Broken("server_error", f"no JSON: {raw[:80]!r}") from None
             if not isinstance(said, dict):
                 raise Broken("server_error", f"no JSON object: {raw[:80]!r}")
@@ -168,13 +172,20 @@ class OpenAI:
             ):
                 if (reply.content_length or 0) > LARGEST:
                     raise Broken("server_error", f"an answer of {reply.content_length:,} bytes")
-                return reply.status, reply.headers, await self._body(reply)
+                return reply.status, reply.headers, self._hidden(await self._body(reply))
         except aiohttp.ClientConnectorError as error:
             raise Unreachable(_why(error)) from None
         except TimeoutError:
             raise Broken("timed_out", f"no answer for {self._timeout:g} s", slow=True) from None
         except aiohttp.ClientError as error:
             raise Broken("server_error", f"the connection broke: {_why(error)}") from None
+
+    def _hidden(self, raw: bytes) -> bytes:
+        """The bytes without the key and the user's headers: some gateways send back in an error what they were sent."""
+        for secret in self._secrets:
+            if secret in raw:
+                raw = raw.replace(secret, HIDDEN.encode())
+        return raw
 
     @staticmethod
     async def _body(reply: aiohttp.ClientResponse) -> bytes:
@@ -217,8 +228,9 @@ class OpenAI:
         if status >= 500 or status in (408, 409, 425):
             raise Broken("server_error", f"{status} {message}".strip(), after=_after(headers), slow=status == 503)
         if 300 <= status < 400:
+            to = self._hidden(headers.get("Location", "elsewhere").encode("utf-8", "replace")).decode()
             raise ModelError(
-                f"{self.url} answers with a redirect to {headers.get('Location', 'elsewhere')}; leaven follows none.",
+                f"{self.url} answers with a redirect to {to[:200]}; leaven follows none.",
                 "name the address itself after the @.",
             )
         if status in (401, 403):
@@ -248,7 +260,10 @@ class OpenAI:
     async def _no_model(self, message: str) -> ModelError:
         known = []
         try:
-            async with self._opened().get(self.url + "/models", allow_redirects=False, proxy=self._proxy) as reply:
+            async with (
+                asyncio.timeout(self._timeout),
+                self._opened().get(self.url + "/models", allow_redirects=False, proxy=self._proxy) as reply,
+            ):
                 said = json.loads(await self._body(reply))
                 known = [str(item["id"]) for item in said.get("data", [])]
         except (TimeoutError, aiohttp.ClientError, ValueError, KeyError, TypeError, AttributeError, Broken):
@@ -265,12 +280,12 @@ class OpenAI:
 
 
 def _proxy(url: str) -> str | None:
-    """The proxy that the environment names for an address.
+    """The proxy that the environment names for an address; none for this machine, which nothing is to leave.
 
     aiohttp would read it for each call, in a thread, and with it a password for the host from ~/.netrc.
     """
     parsed = URL(url)
-    if not parsed.host or proxy_bypass(parsed.host):
+    if not parsed.host or is_loopback(url) or proxy_bypass(parsed.host):
         return None
     return getproxies().get(parsed.scheme)
 
@@ -284,13 +299,23 @@ def _choice(said: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _answer(said: Mapping[str, Any], text: str, choice: Mapping[str, Any], asked: str) -> Answer:
-    used = said.get("usage") or {}
     return Answer(
         text,
         str(choice.get("finish_reason") or "stop"),
-        int(used.get("prompt_tokens") or tokens(asked)),
-        int(used.get("completion_tokens") or tokens(text)),
+        _used(said, "prompt_tokens") or tokens(asked),
+        _used(said, "completion_tokens") or tokens(text),
     )
+
+
+def _used(said: Mapping[str, Any], name: str) -> int:
+    """Tokens as the server counts them; 0 where it says nothing, or nonsense."""
+    usage = said.get("usage")
+    count = usage.get(name) if isinstance(usage, dict) else None
+    return int(count) if isinstance(count, int | float) and 0 < count < MOST_TOKENS else 0
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _error(raw: bytes) -> dict[str, str]:
@@ -298,7 +323,7 @@ def _error(raw: bytes) -> dict[str, str]:
     text = raw[:4000].decode("utf-8", "replace")
     try:
         said = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         said = {}
     inner = said.get("error", said) if isinstance(said, dict) else {}
     if isinstance(inner, str):
@@ -314,7 +339,9 @@ def _error(raw: bytes) -> dict[str, str]:
 
 
 def _parameter(message: str, named: str) -> str:
-    """The optional parameter that a server complains of, or an empty text."""
+    """The optional parameter that a server does not take, or an empty text."""
+    if TOO_MUCH.search(message):  # this prompt is too long, or its limit too high: others go as they are
+        return ""
     for name in (named.split(".")[0], *OPTIONAL):
         if name in (*OPTIONAL, *OTHER_NAME.values()) and (name == named.split(".")[0] or _word(name, message)):
             return name

@@ -1,0 +1,105 @@
+"""How fast models are asked: 2,000 calls against a local server that waits 50 ms and takes C at a time (429 beyond).
+
+    python -m benchmarks.throughput                         leaven beside bare sockets, C = 16, 64, 256
+    python -m benchmarks.throughput --peers PYTHON ...      and beside other libraries, where an interpreter has them
+
+What is timed of leaven is a whole step of a run: prompts rendered, the limit found by asking, answers parsed and stored in
+the ledger, children made, part files written.  The bare client knows C, renders nothing and parses nothing: it is what the
+server can do.  Both run in the same minute, one after the other, the better of ``--repeat`` each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks import bare_socket
+from leaven.engine import asking
+from leaven.engine.augment import Request, augment
+from leaven.engine.reporter import Silent
+from tests.loopback.process import Server
+
+LATENCY = 0.05
+PEERS = Path(__file__).with_name("peers.py")
+
+
+class Quiet(Silent):
+    """A reporter for the whole command."""
+
+    def read(self, *_: object) -> None: ...
+
+    def models(self, *_: object) -> None: ...
+
+    def resumed(self, *_: object) -> None: ...
+
+
+def leaven(url: str, calls: int) -> float:
+    """Seconds of the step that asks, within a whole run of ``auggpt``."""
+    took = []
+    parts = asking.ModelDesk.parts
+
+    def timed(*arguments: object) -> None:
+        began = time.perf_counter()
+        parts(*arguments)  # type: ignore[arg-type]
+        took.append(time.perf_counter() - began)
+
+    asking.ModelDesk.parts = timed  # type: ignore[assignment, method-assign]
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            data = Path(folder) / "data.csv"
+            lines = [f"Where is the card number {i} that I ordered,{'card' if i % 2 else 'order'}" for i in range(calls)]
+            data.write_text("\n".join(["text,label", *lines]) + "\n", "utf-8")
+            request = Request(str(data), Path(folder) / "out", recipe="auggpt", models={"chat": f"openai:any@{url}"})
+            run = augment(request, Quiet())
+            assert run.spend.tokens and run.written.failed == 0
+    finally:
+        asking.ModelDesk.parts = parts  # type: ignore[method-assign]
+    return sum(took)
+
+
+def bodies(calls: int) -> list[bytes]:
+    """What leaven sends, for the bare client to send too."""
+    with Server(latency=0.0) as server:
+        leaven(server.url, calls)
+        return [json.dumps(body).encode() for body in server.bodies()][:calls]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=2000)
+    parser.add_argument("--at", type=int, nargs="*", default=[16, 64, 256])
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--peers", nargs="*", default=[], metavar="PYTHON", help="interpreters that have a peer")
+    asked = parser.parse_args()
+    sent = bodies(min(1000, asked.calls))
+    sent = (sent * (1 + asked.calls // len(sent)))[: asked.calls]
+    print("| C | headers | ideal s | bare s | leaven s | leaven / bare |\n|---|---|---|---|---|---|")
+    for capacity in asked.at:
+        for headers in (False, True):
+            bare, ours = [], []
+            for _ in range(asked.repeat):
+                with Server(capacity=capacity, latency=LATENCY, headers=headers) as server:
+                    bare.append(asyncio.run(bare_socket.run(f"{server.url}/chat/completions", sent, capacity)))
+                with Server(capacity=capacity, latency=LATENCY, headers=headers) as server:
+                    ours.append(leaven(server.url, asked.calls))
+            ideal = asked.calls / capacity * LATENCY
+            ratio = min(ours) / min(bare)
+            spread = f"{min(ours):.2f} (median {statistics.median(ours):.2f})"
+            said = "yes" if headers else "no"
+            print(f"| {capacity} | {said} | {ideal:.2f} | {min(bare):.2f} | {spread} | {ratio:.2f} |", flush=True)
+    for python in asked.peers:
+        with Server(capacity=64, latency=LATENCY) as server:
+            done = subprocess.run(
+                [python, str(PEERS), server.url, "1000", "64"], capture_output=True, text=True, check=False
+            )
+            print(done.stdout.strip() or done.stderr.strip()[-2000:])
+
+
+if __name__ == "__main__":
+    main()
