@@ -403,8 +403,13 @@ def summary(run: Run) -> list[str]:
         lines.append(f"Balance   {balance(done.balance, dataset.labels)}")
     look = f"Look:  {out}/report.html      " if (run.request.out / "report.html").exists() else ""
     lines.append(f'{look}Load: datasets.load_dataset("{out}/train")')
-    if done.failed_places:
-        lines.append(f"Next:  the same command retries these {len(done.failed_places):,} only")
+    again = len(done.failed_places)
+    if again and set(done.failures) == {"no_recording"} and not done.made:
+        lines.append("Next:  nothing of these rows is recorded: is its column of parents the right one?")
+    elif again:
+        lines.append(f"Next:  the same command retries {f'these {again:,}' if again > 1 else 'this one'} only")
+    elif not done.made_written:
+        lines.append(f"Next:  leaven try shows why nothing was kept; the reasons: {out}/refused")
     elif "test" in dataset.counts:
         lines.append(f"Next:  leaven measure {out}                    (did it help?)")
     else:

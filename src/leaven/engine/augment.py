@@ -297,7 +297,7 @@ def choose_recipe(dataset: Dataset, chat: bool = False) -> tuple[str, str]:
     if pool >= max(MANY, len(counts)):
         return "self-train", f"{rows}, {pool:,} rows without a label"
     if chat:
-        return "reword", f"{rows}, a chat model"
+        return "auggpt", f"{rows}, a chat model"
     if pool:
         return "classic-text", f"{rows}, only {pool} rows without a label, no chat model"
     return "classic-text", f"{rows}, no pool, no chat model"

@@ -118,7 +118,7 @@ def beside(outcome: Outcome, dataset: Dataset, engine: Engine) -> dict[str, Pare
     roots = {row.get("_root", row["_id"]) for _, row, _ in rows}
     for name in ("source", "pool", "given"):
         if dataset.counts.get(name):
-            for row in dataset.table(name).to_pylist():
+            for row in sorted(dataset.table(name).to_pylist(), key=lambda row: int(row["_order"])):
                 if row["_id"] in roots:
                     found[row["_id"]] = Parent(row["_id"], str(row.get(label) or ""), str(row.get(text) or ""))
     order = {"kept": 0, "refused": 1, "failed": 2}

@@ -27,6 +27,10 @@ Metric = Literal["accuracy", "macro_f1"]
 ArmName = Literal["real", "repeat", "classic", "made", "both"]
 
 
+FEWEST = 4
+"""Held-out rows on which two ratios have to differ before one is preferred."""
+
+
 @dataclass(frozen=True)
 class Line:
     """One arm of one student: how well it does, and what it gains over real only."""
@@ -73,7 +77,9 @@ def skewed(labels: NDArray[np.int64]) -> bool:
 
 
 def _surplus(difference: NDArray[np.float64]) -> float:
-    """A sum of paired differences, in its standard errors; 0 where there is none."""
+    """How much better one is than the other on the held-out rows, in standard errors; 0 where few rows differ."""
+    if np.count_nonzero(difference) < FEWEST:
+        return 0.0
     spread = float(difference.std()) * float(np.sqrt(len(difference)))
     return float(difference.sum()) / spread if spread > 0 else 0.0
 
@@ -128,11 +134,13 @@ class _Measuring:
 
     def measure(self, ratios: list[float]) -> Measurement:
         made = self.bench.made["made"]
-        possible = [r for r in ratios if 1 <= round(r * self.n) <= len(made)]
+        # Fewer made rows than labels leave some labels without any: that tells of the draw, not of the rows.
+        fewest = min(len(made), len(np.unique(made.labels)))
+        possible = [r for r in ratios if max(1, fewest) <= round(r * self.n) <= len(made)]
         left_out = [(r, round(r * self.n)) for r in ratios if round(r * self.n) > len(made)]
         everything = len(made) / self.n
-        if left_out and everything not in possible and (not possible or everything > 1.2 * max(possible)):
-            possible.append(everything)  # all that is there, where the next ratio asks for more
+        if everything not in possible and (not possible or everything > 1.2 * max(possible)):
+            possible.append(everything)  # all that is there: it is what the run wrote
         student, ratio, scores = self.choose(possible)
         lines, predicted = self.test_arms(possible)
         base = predicted[student, "real", 0.0]

@@ -9,8 +9,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from leaven.errors import ModelError
-from leaven.models.asker import NotRecorded
-from leaven.models.calls import Answer, Ask
+from leaven.models.asker import not_stored
+from leaven.models.calls import Answer, Ask, CallFailed
 from leaven.models.ledger import Row
 from leaven.models.prices import most_tokens
 from leaven.records import digest
@@ -58,10 +58,7 @@ class AskedEmbed:
             else:
                 missing.append(text)
         if missing and self.asker.replay:
-            raise NotRecorded(
-                f"{len(missing)} texts have no stored vector of {self.player.model}.",
-                "the ledger is not this run's, or the recipe was changed: run augment again.",
-            )
+            raise not_stored(f"{len(missing)} texts have no stored vector of {self.player.model}.")
         batches = [missing[i : i + BATCH] for i in range(0, len(missing), BATCH)]
         for batch, vectors in zip(batches, await asyncio.gather(*map(self._batch, batches)), strict=True):
             found.update(zip(batch, vectors, strict=True))
@@ -83,6 +80,15 @@ class AskedEmbed:
             usd = player.price.of(tokens, 0) if player.price else 0.0
         except ModelError as error:
             raise error.at("embed") from None
+        except CallFailed as failed:  # a keep cannot decide without them: no record's own trouble
+            broken = ModelError(
+                f"no vectors from {player.uri}: {failed.detail.rstrip('.')}.",
+                "the same command goes on when the server answers.",
+                where="embed",
+                next_step=True,
+            )
+            broken.retryable = True
+            raise broken from None
         finally:
             asker.budget.settle(most, usd)
         arrays = [np.asarray(vector, np.float32) for vector in vectors]

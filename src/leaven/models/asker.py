@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from leaven.errors import BudgetReached, LeavenError, ModelError
+from leaven.errors import BudgetReached, DataError, LeavenError, ModelError
 from leaven.models.calls import About, Answer, Ask, CallFailed, encode
 from leaven.models.ledger import Ledger, Row
 from leaven.models.prices import most_tokens
@@ -62,8 +62,10 @@ class Spend:
         return self.tokens_in + self.tokens_out
 
 
-class NotRecorded(LeavenError):
-    """A replay came to a call that the ledger does not hold."""
+def not_stored(what: str) -> DataError:
+    """The error of a replay that came to a call which the ledger does not hold."""
+    fix = "the ledger is not this run's, or was changed; remove OUT/parts, and augment asks again what is missing."
+    return DataError(what, fix)
 
 
 class Stopped(LeavenError):
@@ -102,9 +104,8 @@ class Asker:
             assert stored
             return stored
         if self.replay:
-            raise NotRecorded(
-                f"step {about.step} asks {player.model} about the record {about.record}, and no answer is stored.",
-                "the ledger is not this run's, or the recipe was changed: run augment again.",
+            raise not_stored(
+                f"step {about.step} asks {player.model} about the record {about.record}, and no answer is stored."
             )
         self._go_on()
         most = self._most(player, ask)

@@ -48,7 +48,7 @@ class Apertium:
 
     def __init__(self, pair: str) -> None:
         self.pair = pair
-        where, other = f"apertium:{pair}", "or --model translate=openai:MODEL"
+        where, other = f"translate = apertium:{pair}", "or --model translate=openai:MODEL"
         self.program = which("apertium") or ""
         if not self.program:
             what = "the program `apertium` is not on this machine."

@@ -22,6 +22,8 @@ from leaven.models.keys import HIDDEN, SHORTEST, is_loopback
 from leaven.models.prices import tokens
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from leaven.models.limiter import Limiter
     from leaven.models.prices import Price
 
@@ -116,15 +118,23 @@ class OpenAI:
             answer.tops = {whole(token): float(p) for token, p in tops[0].items() if _number(p)}
         return answer
 
-    async def embed(self, texts: list[str]) -> tuple[list[list[float]], int]:
-        """A vector of each text, and the tokens that they took."""
+    async def embed(self, texts: list[str]) -> tuple[np.ndarray, int]:
+        """A vector of each text, n x d, float32, and the tokens that they took."""
+        import numpy as np
+
         ask = Ask("embed", {"input": texts, "encoding_format": "float"})
         said = await self.post("/embeddings", ask)
         data = said.get("data")
         if not isinstance(data, list) or len(data) != len(texts):
             raise Broken("server_error", f"{len(texts)} vectors were asked for")
-        ordered = sorted(data, key=lambda item: int(item.get("index", 0)))
-        return [item["embedding"] for item in ordered], _used(said, "prompt_tokens") or sum(map(tokens, texts))
+        try:
+            ordered = sorted(data, key=lambda item: int(item.get("index", 0)))
+            vectors = np.asarray([item["embedding"] for item in ordered], np.float32)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            vectors = np.zeros(0, np.float32)
+        if vectors.ndim != 2 or not vectors.shape[1] or not np.isfinite(vectors).all():
+            raise Broken("server_error", "what came are no vectors of numbers, all as long")
+        return vectors, _used(said, "prompt_tokens") or sum(map(tokens, texts))
 
     # -- one POST ---------------------------------------------------------------------------------------------------
 
