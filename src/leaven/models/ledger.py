@@ -188,8 +188,9 @@ class Ledger:
     def totals(self) -> dict[str, Any]:
         """What all commands in this folder took: calls, tries beyond the first, repair turns, tokens, USD (None where
         a price is unknown), and the models without a price."""
-        calls, tries, repairs, tokens_in, tokens_out, usd = self._db.execute(
-            "SELECT COUNT(*), TOTAL(tries), TOTAL(repair), TOTAL(tokens_in), TOTAL(tokens_out), TOTAL(usd) FROM answers"
+        answers, tries, repeated, repairs, tokens_in, tokens_out, usd = self._db.execute(
+            "SELECT COUNT(*), TOTAL(tries), TOTAL(MAX(0, tries - 1)), TOTAL(repair), TOTAL(tokens_in),"
+            " TOTAL(tokens_out), TOTAL(usd) FROM answers"  # one row of a batch of vectors has its tries, the others 0
         ).fetchone()
         unpriced = [
             row[0]
@@ -199,8 +200,8 @@ class Ledger:
         ]
         return {
             "calls": int(tries),
-            "answers": calls,
-            "retries": int(tries) - calls,
+            "answers": answers,
+            "retries": int(repeated),
             "repairs": int(repairs),
             "tokens_in": int(tokens_in),
             "tokens_out": int(tokens_out),

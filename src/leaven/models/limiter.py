@@ -28,6 +28,8 @@ UNREACHED = 3
 """How often an address may be tried where nothing has answered yet."""
 FEWEST = 4
 """Answers by which a rate is judged."""
+MOMENT = 0.5
+"""Seconds of an answer that comes in a moment."""
 FLAT = 1.15
 """Growth of the limit has to raise the rate of answers by so much, or it has found the server's speed."""
 
@@ -56,6 +58,7 @@ class Limiter:
         self._probed = False
         self._round = (time.monotonic(), 0)
         self._rate = 0.0
+        self._grew = 1.0
         self._paused_until = 0.0
         self._pause = SHORTEST
         self._shrunk_at = -1e9
@@ -154,12 +157,12 @@ class Limiter:
         self._answers.append(now)
         self._pause = SHORTEST
         if not self._fixed and self._waiting and now - sent < self._long / 2:
-            self._grow(now)
+            self._grow(now, sent)
         self._leave()
 
-    def _grow(self, now: float) -> None:
+    def _grow(self, now: float, sent: float) -> None:
         if self._growing:
-            self._faster(now)
+            self._faster(now, now - sent)
         elif self.limit < 0.9 * self._ceiling:
             self.limit += 1.0
         else:  # near where it pushed back: try one more, the sooner the more of them went well
@@ -171,8 +174,9 @@ class Limiter:
                 self.limit += 1.0
         self.limit = min(self.limit, float(self.most))
 
-    def _faster(self, now: float) -> None:
-        """Three times as many in the next round, as long as that brings more answers a second; else as before."""
+    def _faster(self, now: float, took: float) -> None:
+        """Twice as many in the next round, four times where answers come in a moment, as long as that brings more of
+        them a second; else as before: a slow server that queues what it cannot do yet would let them time out."""
         began, count = self._round
         if count + 1 < max(self.limit, FEWEST):
             self._round = (began, count + 1)
@@ -180,9 +184,10 @@ class Limiter:
         rate = (count + 1) / max(1e-6, now - began)
         if rate < FLAT * self._rate:
             self._growing = False
-            self.limit = self._ceiling = max(1.0, self.limit / 3)
+            self.limit = self._ceiling = max(1.0, self.limit / self._grew)
         else:
-            self.limit *= 3.0
+            self._grew = 4.0 if took < MOMENT else 2.0
+            self.limit *= self._grew
             self._growing = self.limit < self.most
         self._rate = rate
         self._round = (now, 0)
