@@ -119,9 +119,10 @@ def test_totals_count_tries_and_say_what_has_no_price():
             row(b"a", answer=Answer("yes", tokens_in=7, tokens_out=2), usd=0.25, tries=3),
             row(b"b", answer=Answer("yes", tokens_in=5, tokens_out=1), usd=None),
             row(b"c", failed=CallFailed("timed_out", "5 tries"), usd=0.0, tries=5),
+            row(b"d", answer=Answer("a vector of a batch"), usd=0.0, tries=0),
         )
         totals = ledger.totals()
-        assert (totals["calls"], totals["answers"], totals["retries"]) == (9, 3, 6)
+        assert (totals["calls"], totals["answers"], totals["retries"]) == (9, 4, 6)
         assert (totals["tokens_in"], totals["tokens_out"]) == (12, 3)
         assert (totals["usd"], totals["unpriced"]) == (0.25, ["m"])
 

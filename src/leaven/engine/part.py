@@ -89,6 +89,8 @@ async def ask_part(
     return in_one([to_table(records, worker.out, {}, stage)], stage)
 
 
+AT_A_TIME = 16
+
 Found = list[Record] | Mapping[str, Any] | Exception
 """What asking about a record came to: its children, its new columns, or why there are none."""
 
@@ -204,7 +206,12 @@ class _Part:
             return found
 
         keys = [self.key(run, record) if mine else "" for record, mine in zip(records, chosen, strict=True)]
-        asked = [one(record, key) for record, key, mine in zip(records, keys, chosen, strict=True) if mine]
+        asked = []
+        for record, key, mine in zip(records, keys, chosen, strict=True):
+            if mine:
+                asked.append(asyncio.ensure_future(one(record, key)))
+                if len(asked) % AT_A_TIME == 0:  # the first are on the wire while the next are prepared
+                    await asyncio.sleep(0)
         answers = await asyncio.gather(*asked, return_exceptions=True)  # those on the wire are stored, come what may
         stopped = [a for a in answers if isinstance(a, LeavenError) or not isinstance(a, list | Mapping | Exception)]
         for error in sorted(stopped, key=lambda error: isinstance(error, Stopped)):

@@ -175,8 +175,9 @@ class Limiter:
         self.limit = min(self.limit, float(self.most))
 
     def _faster(self, now: float, took: float) -> None:
-        """Twice as many in the next round, four times where answers come in a moment, as long as that brings more of
-        them a second; else as before: a slow server that queues what it cannot do yet would let them time out."""
+        """Twice as many in the next round (the first time four times, where answers come in a moment), as long as that
+        brings more of them a second; else as before: a slow server that queues what it cannot do yet would let them
+        time out, and every call too many costs a try."""
         began, count = self._round
         if count + 1 < max(self.limit, FEWEST):
             self._round = (began, count + 1)
@@ -186,7 +187,7 @@ class Limiter:
             self._growing = False
             self.limit = self._ceiling = max(1.0, self.limit / self._grew)
         else:
-            self._grew = 4.0 if took < MOMENT else 2.0
+            self._grew = 4.0 if took < MOMENT and self._grew == 1.0 else 2.0
             self.limit *= self._grew
             self._growing = self.limit < self.most
         self._rate = rate
