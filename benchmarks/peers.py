@@ -2,8 +2,8 @@
 
     PYTHON benchmarks/peers.py URL N C
 
-Runs with the interpreter that has the peer installed: ``bespokelabs-curator`` or ``data-designer``.  Nothing of leaven is
-imported.  Prints a line for each peer that is there: seconds of the second of two runs, the first of which warms it up.
+Runs with the interpreter that has the peer installed: ``bespokelabs-curator`` or ``data-designer``.  Nothing of leaven
+is imported.  Prints a line for each peer that is there: seconds of the second of two runs; the first warms it up.
 """
 
 from __future__ import annotations

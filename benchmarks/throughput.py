@@ -3,9 +3,10 @@
     python -m benchmarks.throughput                         leaven beside bare sockets, C = 16, 64, 256
     python -m benchmarks.throughput --peers PYTHON ...      and beside other libraries, where an interpreter has them
 
-What is timed of leaven is a whole step of a run: prompts rendered, the limit found by asking, answers parsed and stored in
-the ledger, children made, part files written.  The bare client knows C, renders nothing and parses nothing: it is what the
-server can do.  Both run in the same minute, one after the other, the better of ``--repeat`` each.
+*calls*: 2,000 questions to the chat role, the limit found by asking, each answer stored in the ledger and parsed into
+its shape.  *step*: the whole step of a run around them: prompts rendered, six children an answer made, part files
+written.  The bare client knows C, stores and parses nothing: it is what the server can do.  All three run in the same
+minute, one after the other, the best of ``--repeat`` each.
 """
 
 from __future__ import annotations
@@ -13,17 +14,25 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import statistics
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+from tests.loopback.process import Server
+
 from benchmarks import bare_socket
 from leaven.engine import asking
 from leaven.engine.augment import Request, augment
 from leaven.engine.reporter import Silent
-from tests.loopback.process import Server
+from leaven.models.asker import Asker
+from leaven.models.backends.openai import OpenAI
+from leaven.models.budget import Budget
+from leaven.models.calls import About
+from leaven.models.conversation import Conversation
+from leaven.models.ledger import Ledger
+from leaven.models.limiter import Limiter
+from leaven.text.paraphrase import Rewrites
 
 LATENCY = 0.05
 PEERS = Path(__file__).with_name("peers.py")
@@ -53,14 +62,50 @@ def leaven(url: str, calls: int) -> float:
     try:
         with tempfile.TemporaryDirectory() as folder:
             data = Path(folder) / "data.csv"
-            lines = [f"Where is the card number {i} that I ordered,{'card' if i % 2 else 'order'}" for i in range(calls)]
+            lines = [
+                f"Where is the card number {i} that I ordered,{'card' if i % 2 else 'order'}" for i in range(calls)
+            ]
             data.write_text("\n".join(["text,label", *lines]) + "\n", "utf-8")
             request = Request(str(data), Path(folder) / "out", recipe="auggpt", models={"chat": f"openai:any@{url}"})
             run = augment(request, Quiet())
-            assert run.spend.tokens and run.written.failed == 0
+            assert run.spend.tokens
+            assert run.written.failed == 0
     finally:
         asking.ModelDesk.parts = parts  # type: ignore[method-assign]
     return sum(took)
+
+
+class Only:
+    """One player for the role of chat."""
+
+    named: dict[str, str] = {}
+
+    def __init__(self, player: OpenAI) -> None:
+        self._player = player
+
+    def player(self, role: str, nick: str | None = None) -> tuple[str, OpenAI]:
+        return role, self._player
+
+
+async def questions(url: str, number: int) -> float:
+    """Seconds of as many questions to the chat role."""
+    with tempfile.TemporaryDirectory() as folder:
+        player = OpenAI("any", url, uri="", limiter=Limiter(url))
+        ledger = Ledger(Path(folder) / "ledger.sqlite")
+        chat = Conversation(Asker(ledger, Budget(None, 0.0)), Only(player))  # type: ignore[arg-type]
+        began = time.perf_counter()
+        asked = []
+        for i in range(number):
+            said = [{"role": "user", "content": f"Say in 6 other ways: where is the card number {i} that I ordered"}]
+            about = About("paraphrase", 0, f"{i}")
+            asked.append(asyncio.ensure_future(chat.chat(said, about, shape=Rewrites, wanted=6)))
+            if i % 16 == 15:
+                await asyncio.sleep(0)
+        assert all(len(answer.rewrites) == 6 for answer in await asyncio.gather(*asked))
+        took = time.perf_counter() - began
+        await player.close()
+        ledger.close()
+        return took
 
 
 def bodies(calls: int) -> list[bytes]:
@@ -79,20 +124,22 @@ def main() -> None:
     asked = parser.parse_args()
     sent = bodies(min(1000, asked.calls))
     sent = (sent * (1 + asked.calls // len(sent)))[: asked.calls]
-    print("| C | headers | ideal s | bare s | leaven s | leaven / bare |\n|---|---|---|---|---|---|")
+    print("| C | headers | ideal s | bare s | calls s | calls / bare | step s | step / bare |\n|" + "---|" * 8)
     for capacity in asked.at:
         for headers in (False, True):
-            bare, ours = [], []
+            bare, alone, whole = [], [], []
             for _ in range(asked.repeat):
                 with Server(capacity=capacity, latency=LATENCY, headers=headers) as server:
                     bare.append(asyncio.run(bare_socket.run(f"{server.url}/chat/completions", sent, capacity)))
+                with Server(capacity=capacity, latency=LATENCY, headers=headers) as server, asking.few_collections():
+                    alone.append(asyncio.run(questions(server.url, asked.calls)))
                 with Server(capacity=capacity, latency=LATENCY, headers=headers) as server:
-                    ours.append(leaven(server.url, asked.calls))
+                    whole.append(leaven(server.url, asked.calls))
             ideal = asked.calls / capacity * LATENCY
-            ratio = min(ours) / min(bare)
-            spread = f"{min(ours):.2f} (median {statistics.median(ours):.2f})"
-            said = "yes" if headers else "no"
-            print(f"| {capacity} | {said} | {ideal:.2f} | {min(bare):.2f} | {spread} | {ratio:.2f} |", flush=True)
+            cells = [capacity, "yes" if headers else "no", f"{ideal:.2f}", f"{min(bare):.2f}"]
+            for found in (alone, whole):
+                cells += [f"{min(found):.2f}", f"{min(found) / min(bare):.2f}"]
+            print("| " + " | ".join(map(str, cells)) + " |", flush=True)
     for python in asked.peers:
         with Server(capacity=64, latency=LATENCY) as server:
             done = subprocess.run(

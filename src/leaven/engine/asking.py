@@ -118,7 +118,7 @@ class ModelDesk:
         reporter: Reporter,
     ) -> None:
         """Run a stage of one step that asks models over its parts, and put their files in place."""
-        with _few_collections():
+        with few_collections():
             self.run(self._parts(stage, jobs, models, asking, reporter), lambda: self.tell(reporter))
         self.tell(reporter)
 
@@ -148,8 +148,8 @@ class ModelDesk:
             reporter.part(1, {"records": 1, what: 1})
 
         async def one(job: Job, table: Any) -> None:
-            done = await ask_part(stage, table, models, asking, told)
-            write_whole(Path(job.out), table_bytes(done))
+            finish = await ask_part(stage, table, models, asking, told)
+            await asyncio.to_thread(lambda: write_whole(Path(job.out), table_bytes(finish())))
 
         try:
             for job in jobs:
@@ -172,7 +172,7 @@ class ModelDesk:
 
 
 @contextmanager
-def _few_collections() -> Iterator[None]:
+def few_collections() -> Iterator[None]:
     """Keep the garbage collector from looking through everything that was imported, again and again: thousands of
     records that wait make it run often, and that costs more than all else that a call costs."""
     before = gc.get_threshold()

@@ -72,10 +72,11 @@ async def ask_part(
     models: Models,
     asking: Callable[[Operator], Asking],
     told: Callable[[str], None],
-) -> pa.Table:
+) -> Callable[[], pa.Table]:
     """As ``run_part``, for a stage of one step that asks models: all records of the part at a time.
 
-    ``told`` hears what became of each record: ``on``, ``refused`` or ``failed``.
+    ``told`` hears what became of each record: ``on``, ``refused`` or ``failed``.  What came back is taken up by the
+    function returned, which may run in another thread: other parts are being asked meanwhile.
     """
     worker = _Part(stage, lambda name: {}, models)
     if "_state" in table.schema.names:
@@ -84,9 +85,14 @@ async def ask_part(
     records.sort(key=lambda record: record.order)
     [run] = stage.work
     assert isinstance(run, Run)
-    records = await worker.ask(run, records, asking, told)
-    records.sort(key=lambda record: record.order)
-    return in_one([to_table(records, worker.out, {}, stage)], stage)
+    take_up = await worker.ask(run, records, asking, told)
+
+    def finish() -> pa.Table:
+        done = take_up()
+        done.sort(key=lambda record: record.order)
+        return in_one([to_table(done, worker.out, {}, stage)], stage)
+
+    return finish
 
 
 AT_A_TIME = 16
@@ -184,8 +190,8 @@ class _Part:
 
     async def ask(
         self, run: Run, records: list[Record], asking: Callable[[Operator], Asking], told: Callable[[str], None]
-    ) -> list[Record]:
-        """A step that asks models about every record at once; what comes back is taken up in the records' order."""
+    ) -> Callable[[], list[Record]]:
+        """Ask models about every record at once; the function returned takes the answers up, in the records' order."""
         chosen = self.chosen(run, records)
         valued = self.valued(run)
         ctx = self.context(run)
@@ -216,11 +222,16 @@ class _Part:
         stopped = [a for a in answers if isinstance(a, LeavenError) or not isinstance(a, list | Mapping | Exception)]
         for error in sorted(stopped, key=lambda error: isinstance(error, Stopped)):
             raise error
-        found = iter(answers)  # what is left of them are children, columns and records' own errors
+        return lambda: self.take_up(run, records, keys, answers)
+
+    def take_up(self, run: Run, records: list[Record], keys: list[str], answers: Sequence[Any]) -> list[Record]:
+        """What asking came to: children, columns and records' own errors.  A record that was not asked about has no
+        key."""
+        found = iter(answers)
         changes = _Changes(run.columns)
         out: list[Record] = []
-        for record, key, mine in zip(records, keys, chosen, strict=True):
-            answer = next(found) if mine else None
+        for record, key in zip(records, keys, strict=True):
+            answer = next(found) if key else None
             if answer is None:
                 out.append(record)
             elif isinstance(answer, Refuse):

@@ -58,7 +58,9 @@ class Limiter:
         self._probed = False
         self._round = (time.monotonic(), 0)
         self._rate = 0.0
-        self._grew = 1.0
+        self._grew = self._last = 1.0
+        self._base = self.limit
+        self._lowered = -1e9
         self._paused_until = 0.0
         self._pause = SHORTEST
         self._shrunk_at = -1e9
@@ -83,7 +85,7 @@ class Limiter:
                 found = await call()
             except Busy as busy:
                 pushed += 1
-                wait = self._push_back(busy, pushed)
+                wait = self._push_back(busy, pushed, sent)
                 first = True
                 silent = time.monotonic() - max(self.last_answer, began)
                 if silent > PATIENCE:
@@ -179,31 +181,37 @@ class Limiter:
         brings more of them a second; else as before: a slow server that queues what it cannot do yet would let them
         time out, and every call too many costs a try."""
         began, count = self._round
-        if count + 1 < max(self.limit, FEWEST):
+        if count == 0:
+            self._base = max(self.limit, FEWEST)
+            self._grew = 4.0 if took < MOMENT and self._grew == 1.0 else 2.0
+        if took < MOMENT:  # where answers come in a moment it need not wait for the last of a round
+            self.limit = min(self.limit + self._grew - 1.0, self._grew * self._base)
+        if count + 1 < self._base:
             self._round = (began, count + 1)
             return
         rate = (count + 1) / max(1e-6, now - began)
         if rate < FLAT * self._rate:
             self._growing = False
-            self.limit = self._ceiling = max(1.0, self.limit / self._grew)
+            self.limit = self._ceiling = max(1.0, self._base / self._last)
         else:
-            self._grew = 4.0 if took < MOMENT and self._grew == 1.0 else 2.0
-            self.limit *= self._grew
+            self.limit, self._last = self._grew * self._base, self._grew
             self._growing = self.limit < self.most
         self._rate = rate
         self._round = (now, 0)
 
-    def _push_back(self, busy: Busy, pushed: int) -> float:
+    def _push_back(self, busy: Busy, pushed: int, sent: float) -> float:
         """The server took no more: the limit is what it serves.  How long the call has to wait before it goes again.
 
-        Where it was one more than the server ever took, it goes as soon as another one is answered; else when the
-        server said.
+        Where it was one more than the server ever took, or was sent before that was known, it goes as soon as another
+        one is answered, and so it does the first time; else when the server said.
         """
-        overshot = not self._fixed and (self.flying > self._ceiling or self._ceiling == float("inf"))
+        beyond = self.flying > self._ceiling or self._ceiling == float("inf") or sent < self._lowered
+        overshot = not self._fixed and beyond
         self.flying -= 1
         if not self._fixed and self.flying:
             self._growing = False
             self.limit = self._ceiling = min(self.limit, float(self.flying))
+            self._lowered = time.monotonic()
             if self._probed:
                 self._probe_after = min(SELDOM, 4 * self._probe_after)
             self._acks, self._probed = 0.0, False
@@ -215,7 +223,7 @@ class Limiter:
             after = busy.after if busy.after and busy.after >= SHORTEST else self._pause
             self._pause = min(60.0, 2 * self._pause)
             self._paused_until = max(self._paused_until, time.monotonic() + after)
-        elif not overshot:
+        elif not overshot and pushed > 1:
             wait = max(busy.after or 0.0, min(8.0, 0.05 * 2 ** min(pushed, 10)))
         self._admit()
         return wait
