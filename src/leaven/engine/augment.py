@@ -160,7 +160,7 @@ def augment(request: Request, reporter: Reporter) -> Run:
             {
                 **said,
                 "models": models,
-                **(asked_of(recipe, desk) if desk else {}),
+                **(asked_of(recipe, desk, before) if desk else {}),
                 "spent": spent,
                 "rounds": outcome.rounds,
                 "finished": True,
@@ -201,7 +201,7 @@ def desk_of(request: Request, recipe: Recipe, path: Path | None) -> ModelDesk | 
     return open_desk(path, recipe, players, request.budget)
 
 
-def asked_of(recipe: Recipe, desk: ModelDesk) -> dict[str, Any]:
+def asked_of(recipe: Recipe, desk: ModelDesk, before: Mapping[str, Any]) -> dict[str, Any]:
     """What ``run.json`` says of the models: who answered for which role, under what name in the ledger, and what their
     servers refused."""
     opened = desk.players.opened()
@@ -214,7 +214,10 @@ def asked_of(recipe: Recipe, desk: ModelDesk) -> dict[str, Any]:
     return {
         "asked": asked,
         "ledger_names": {player.uri: player.model for player in opened},
-        "left_out": {player.model: list(player.left_out) for player in opened if player.left_out},
+        "left_out": {
+            **before.get("left_out", {}),  # a command that finds all answers stored asks nobody, and hears nothing
+            **{player.model: list(player.left_out) for player in opened if player.left_out},
+        },
     }
 
 

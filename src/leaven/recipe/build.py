@@ -413,7 +413,12 @@ class _Builder:
         lines = getattr(parameters, "lines", {})
         at = self.at(lines.get(key, line))
         name = name or getattr(cls, "name", cls.__name__)
-        takes = ", ".join(cls.model_fields) or "no parameter"
+        takes = ", ".join(_own_first(cls)) or "no parameter"
+        if problem["type"] == "extra_forbidden" and len(problem["loc"]) > 1:
+            wrong = str(problem["loc"][-1])
+            inner = cls.model_fields[key].annotation if key in cls.model_fields else None
+            known = [n for kind in getattr(inner, "__args__", ()) for n in getattr(kind, "model_fields", {})]
+            return RecipeError(f"`{key}` of {name} has no parameter `{wrong}`.", f"{suggest(wrong, known)}.", where=at)
         if problem["type"] == "extra_forbidden":
             if "(" in key or ")" in key or " " in key:
                 return RecipeError(f"`{key}` is no parameter of {name}.", "quote the expression.", where=at)
@@ -449,6 +454,12 @@ class _Builder:
                     )
             return {k: "label" if isinstance(v, list) else str(v) for k, v in value.items()}
         raise RecipeError(f"`{key}` is a list of fields.", f"{key}: [text, label]", where=self.at(data.lines[key]))
+
+
+def _own_first(cls: type[BaseModel]) -> list[str]:
+    """The parameters that a class declares itself, then those that it shares with others."""
+    own = [name for name in vars(cls).get("__annotations__", {}) if name in cls.model_fields]
+    return [*own, *(name for name in cls.model_fields if name not in own)]
 
 
 def _shown(value: Any) -> str:

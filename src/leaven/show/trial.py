@@ -37,7 +37,7 @@ def lines(trial: Trial, out: Path | None) -> list[str]:
         calls, _, rest = cost.partition(", ")
         before = f" {spend.stored:,} more were stored before." if spend.stored else ""
         where = (
-            f", stored: a run with -o {out} will not pay for them again.{before}"
+            f", stored: a run with -o {shown(str(out))} will not pay for them again.{before}"
             if out
             else "; not stored: with -o DIR a run there would not pay for them again."
         )
