@@ -122,8 +122,9 @@ def test_killed_at_any_moment_it_goes_on_and_pays_for_nothing_twice(tmp_path: Pa
             if ends or draw.random() < 0.2:
                 time.sleep(draw.uniform(0, takes))
             else:  # while it asks
-                before = sum(server.counts()["requests"].values())
-                while sum(server.counts()["requests"].values()) == before:
+                before, late = sum(server.counts()["requests"].values()), time.monotonic() + takes
+                # Where all answers are stored by now it asks nothing, and ends.
+                while sum(server.counts()["requests"].values()) == before and time.monotonic() < late:
                     time.sleep(0.002)
                 time.sleep(draw.uniform(0, 0.06))
             commands.kill()
@@ -178,7 +179,8 @@ def test_ctrl_c_stores_what_is_on_the_wire(tmp_path: Path, server: Server):
     data, out = source(tmp_path, 200), tmp_path / "out"
     command = [sys.executable, "-m", "leaven.cli", "augment", str(data), "-o", str(out), "-r", "auggpt", chat(server)]
     running = subprocess.Popen([*command, "--workers", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not server.counts()["in_flight"]:
+    late = time.monotonic() + 60
+    while not server.counts()["in_flight"] and time.monotonic() < late:
         time.sleep(0.01)
     running.send_signal(signal.SIGINT)
     said, wrong = running.communicate(timeout=30)
