@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from leaven.errors import BudgetReached, DataError, MissingExtra, ModelError, RecipeError
+from leaven.errors import DataError, MissingExtra, ModelError, RecipeError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +71,7 @@ class Folder:
                     f"another command is at work in {self.path}.", "wait for it, or choose another folder with -o."
                 )
             yield
-        except (DataError, RecipeError, MissingExtra, ModelError, BudgetReached):
+        except (DataError, RecipeError, MissingExtra, ModelError):
             empty = not any(self.parts.glob("*.arrow")) and not (self.path / "train").exists()
             if held and created and empty and not self.answered():
                 shutil.rmtree(self.path, ignore_errors=True)
