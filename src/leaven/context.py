@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from leaven.expressions import Row
+from leaven.fields import Column
 from leaven.records import Record, random_key
+from leaven.storage import MEDIA, NOTED_ON, to_values
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from pydantic import BaseModel
 
-    from leaven.draws import Draws
+    from leaven.draws import Draw, Draws
     from leaven.expressions import Expression, Template
     from leaven.models.calls import About
     from leaven.models.conversation import Continuation, Conversation, Guess
@@ -24,19 +26,27 @@ if TYPE_CHECKING:
 BLOCK = 65_536
 
 
+MEDIA_AT_A_TIME = 64
+"""Images and sounds that are decoded before the next are read."""
+
+
 class Models(Protocol):
     """The roles that operators call."""
 
-    def embed(self, texts: Sequence[str]) -> np.ndarray:
-        """Texts to unit vectors, n x d; a text without a known token is a zero vector."""
+    def embed(self, items: Sequence[Any]) -> np.ndarray:
+        """Texts, images or sounds (one kind a call) to unit vectors, n x d; a text without a known token is zeros."""
 
 
 class Rows:
-    """A set as columns: what a fit and a draw read.  Rows stand in the order of their ids' places."""
+    """A set as columns: what a fit and a draw read.  Rows stand in the order of their ids' places.
 
-    def __init__(self, table: pa.Table) -> None:
+    ``kinds`` are the types of its columns, so that an image comes out as one.
+    """
+
+    def __init__(self, table: pa.Table, kinds: Mapping[str, str] | None = None) -> None:
         self.table = table
-        self.draws: dict[int, Draws] = {}
+        self.kinds = kinds or {}
+        self._draws: dict[int, Draws] = {}
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -45,8 +55,7 @@ class Rows:
         return name in self.table.column_names
 
     def column(self, name: str) -> list[Any]:
-        found: list[Any] = self.table.column(name).to_pylist()
-        return found
+        return to_values(self.kinds.get(name, ""), self.table.column(name).to_pylist())
 
     @property
     def ids(self) -> list[str]:
@@ -60,7 +69,20 @@ class Rows:
     def blocks(self) -> Iterator[Rows]:
         """The same rows, some thousands at a time."""
         for begin in range(0, len(self), BLOCK):
-            yield Rows(self.table.slice(begin, BLOCK))
+            yield Rows(self.table.slice(begin, BLOCK), self.kinds)
+
+    def row(self, i: int) -> dict[str, Any]:
+        """The fields of one row, without ours."""
+        [row] = self.table.slice(i, 1).to_pylist()
+        return {n: to_values(self.kinds.get(n, ""), [v])[0] for n, v in row.items() if not n.startswith("_")}
+
+    def draws(self, how: Draw) -> Draws:
+        """What draws from these rows as a step says; what it sorts out of them is kept."""
+        from leaven.draws import Draws
+
+        if id(how) not in self._draws:
+            self._draws[id(how)] = Draws(how, self)
+        return self._draws[id(how)]
 
     def texts(self, fields: Sequence[str]) -> list[str]:
         """One text a row: the fields joined by line ends."""
@@ -68,6 +90,11 @@ class Rows:
         if len(columns) == 1:
             return [value or "" for value in columns[0]]
         return ["\n".join(str(v or "") for v in row) for row in zip(*columns, strict=True)]
+
+
+def texts_of(fields: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Some fields of a record as one text."""
+    return "\n".join(str(fields.get(name) or "") for name in names)
 
 
 class Asking:
@@ -107,8 +134,8 @@ class Context:
         state: Mapping[str, Any] | None = None,
         constants: Mapping[str, Any] | None = None,
         lineage: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset()),
-        columns: Iterable[str] = (),
-        asking: Asking | None = None,
+        columns: Mapping[str, Column] | None = None,
+        drawn: Callable[[], Rows] | None = None,
     ) -> None:
         self.seed = seed
         self.step = step
@@ -116,9 +143,11 @@ class Context:
         self.state: Mapping[str, Any] = state or {}
         self.constants = {**(constants or {}), "round_number": round_number}
         self.lineage = lineage
-        self._standing: dict[str, Any] = dict.fromkeys(columns)
+        self._columns: Mapping[str, Column] = columns or {}
+        self._standing: dict[str, Any] = dict.fromkeys(self._columns)
         self._models = models
-        self._asking = asking
+        self._drawn = drawn
+        self._asking: Asking | None = None
         self._calls = 0
         self.examples: list[str] = []
         """The ids of the rows that were shown to a model as examples."""
@@ -136,10 +165,14 @@ class Context:
         self._record = record.id
         return self
 
-    def apart(self, record: Record) -> Context:
-        """A context for this record alone: many wait for models at a time, each with draws and calls of its own."""
+    def apart(self, record: Record, asking: Asking, step: str = "") -> Context:
+        """A context for this record alone: many wait for models at a time, each with draws and calls of its own.
+
+        ``step`` is what its calls are keyed by, where that is not the step's own key.
+        """
         own = copy.copy(self)
         own._record, own._generator, own._keyed, own._calls, own.examples = record.id, None, None, 0, []
+        own._asking, own.step = asking, step or self.step
         return own
 
     def drawing(self, what: str) -> Context:
@@ -173,9 +206,55 @@ class Context:
             self._keyed = (self._record, ordinal)
         return self._generator
 
-    def embed(self, texts: Sequence[str]) -> np.ndarray:
+    def embed(self, items: Sequence[Any]) -> np.ndarray:
+        """Unit vectors, n x d, of texts, images or sounds (one kind a call)."""
         assert self._models is not None, "the engine hands models to every step"
-        return self._models.embed(texts)
+        return self._models.embed(items)
+
+    def vectors(self, of: Rows | Sequence[Record], fields: Sequence[str]) -> np.ndarray:
+        """A vector of unit length for each row from several fields: the texts as one, each image and sound for itself,
+        side by side."""
+        import numpy as np
+
+        def kind(name: str) -> str:
+            known = of.kinds.get(name) if isinstance(of, Rows) else None
+            return known or self._columns.get(name, Column("text")).type
+
+        texts = [name for name in fields if kind(name) not in MEDIA]
+        found = []
+        if texts or not fields:
+            joined = of.texts(texts) if isinstance(of, Rows) else [texts_of(r.fields, texts) for r in of]
+            found.append(self.embed(joined))
+        for name in fields:
+            if name in texts:
+                continue
+            blocks = []
+            for begin in range(0, len(of), MEDIA_AT_A_TIME):
+                if isinstance(of, Rows):
+                    some = Rows(of.table.slice(begin, MEDIA_AT_A_TIME), of.kinds).column(name)
+                else:
+                    some = [record.get(name) for record in of[begin : begin + MEDIA_AT_A_TIME]]
+                blocks.append(self.embed(some))
+            found.append(np.concatenate(blocks) if blocks else self.embed([]))
+        side_by_side: np.ndarray = found[0] if len(found) == 1 else np.hstack(found) / np.sqrt(np.float32(len(found)))
+        return side_by_side
+
+    # -- what the record's other columns say ---------------------------------------------------------------------------
+
+    def fields_of(self, *types: str) -> list[str]:
+        """The names of the columns of these types."""
+        return [name for name, column in self._columns.items() if column.type in types]
+
+    def noted_on(self, field: str) -> list[tuple[str, str]]:
+        """What says where something is in an image, or when in a sound: (type, column), such as boxes and masks."""
+        kinds = {kind for some in NOTED_ON.values() for kind in some}
+        return [(c.type, name) for name, c in self._columns.items() if field in c.about and c.type in kinds]
+
+    def partners(self, record: Record, draw: Draw, ordinal: int = 0) -> list[Record]:
+        """Rows drawn to make something of together with the record (its n-th child): the same on every worker."""
+        assert self._drawn is not None, "the engine hands rows to every step that draws"
+        found = self._drawn().draws(draw).draw(record, self.values(record), self, ordinal)
+        return [Record(row.id, dict(row.fields), row.id) for row in found]
 
     def values(self, record: Record) -> dict[str, Any]:
         """What expressions see of a record: its columns, the constants, and its parent's and root's fields.

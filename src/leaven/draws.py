@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from leaven.records import Record
 
 
+MOST_HELD = 256
+"""Rows that are kept once read: the next record may draw them too."""
+
+
 class Draw(BaseModel):
     """``draw:`` of a step: the examples that its prompt shows."""
 
@@ -27,8 +31,8 @@ class Draw(BaseModel):
 
     k: Expr
     """How many; with `per`, how many of each."""
-    of: Literal["source", "made"] = "source"
-    """From the real rows, or from what was made in rounds that ended."""
+    of: Literal["source", "made", "stream"] = "source"
+    """From the real rows, from what was made in rounds that ended, or from all that comes into the step."""
     same: str | dict[str, Expr] | None = None
     """Only rows that agree with the record in this field; `{label: EXPR}`: whose label is the value, or among it."""
     other: str | None = None
@@ -71,10 +75,10 @@ class Draws:
         self._groups: dict[str, dict[Any, list[int]]] = {}
         self._known: dict[int, Drawn] = {}
 
-    def draw(self, record: Record, values: Mapping[str, Any], ctx: Context) -> list[Drawn]:
-        """The examples for a record: fewer where the set has fewer, and never itself or its root."""
+    def draw(self, record: Record, values: Mapping[str, Any], ctx: Context, ordinal: int = 0) -> list[Drawn]:
+        """The examples for a record (for its n-th child): fewer where the set has fewer, never itself or its root."""
         how = self.how
-        rng = ctx.drawing("draw").of(record).rng
+        rng = ctx.drawing("draw").of(record).rng_of(ordinal)
         k = int(how.k(values, rng))
         if how.other:
             return self._different(record, k, rng)
@@ -130,8 +134,9 @@ class Draws:
 
     def _row(self, i: int) -> Drawn:
         if i not in self._known:
-            [row] = self.rows.table.slice(i, 1).to_pylist()
-            self._known[i] = Drawn(self._ids[i], Row({n: v for n, v in row.items() if not n.startswith("_")}))
+            if len(self._known) >= MOST_HELD:  # images would fill the memory
+                self._known.clear()
+            self._known[i] = Drawn(self._ids[i], Row(self.rows.row(i)))
         return self._known[i]
 
 

@@ -6,7 +6,7 @@ a number, and anything else (kept as JSON between stages).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 TYPES = frozenset(
@@ -51,15 +51,16 @@ class Column:
     written: bool = True
 
 
-def dropped(changed: frozenset[str], columns: Mapping[str, Column]) -> frozenset[str]:
-    """The columns that stop being true when the fields in ``changed`` change, whatever is about them included."""
+def dropped(changed: frozenset[str], columns: Mapping[str, Column], holds: Collection[str] = ()) -> frozenset[str]:
+    """The columns that stop being true when the fields in ``changed`` change, whatever is about them included; not
+    those that ``holds`` names."""
     gone: set[str] = set()
     frontier = set(changed)
     while frontier:
         frontier = {
             name
             for name, column in columns.items()
-            if column.about & frontier and name not in gone and name not in changed
+            if column.about & frontier and name not in gone and name not in changed and name not in holds
         }
         gone |= frontier
     return frozenset(gone)

@@ -9,16 +9,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from leaven.context import Context, Rows
+from leaven.draws import Draw
 from leaven.engine.asking import ModelDesk, asking_of
 from leaven.engine.opening import recording
 from leaven.engine.part import answered
 from leaven.errors import DataError, ModelError, RecipeError
 from leaven.fields import VALUE, Column
+from leaven.media.audio import Audio
+from leaven.media.image import Image
 from leaven.models.budget import Budget
 from leaven.models.calls import CallFailed
 from leaven.models.config import load
@@ -27,6 +31,7 @@ from leaven.models.players import Players
 from leaven.models.roles import ASKED
 from leaven.operators import Keep, Make, Note, Operator
 from leaven.records import Record, Refuse, content_hash, place, source_id
+from leaven.storage import MEDIA, NOTED_ON, arrow_of, to_cells
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,6 +45,8 @@ def run(
     op: Operator, fields: Fields, seed: int, sets: Sets, models: Mapping[str, str] | None = None
 ) -> list[dict[str, Any]]:
     """What becomes of a record, as plain rows; a refused one bears its ``_reason``."""
+    fields = with_media(fields)
+    sets = {name: None if rows is None else [with_media(row) for row in rows] for name, rows in sets.items()}
     record = Record(_id(fields, 0), {name: value for name, value in fields.items() if not name.startswith("_")})
     record.root = record.id
     op = bound(op, record.fields, sets.get("source"))
@@ -66,10 +73,9 @@ def _asked(op: Operator, record: Record, ctx: Context, sets: Sets, models: Mappi
         players.player(role, getattr(op, "model", None))
     desk = ModelDesk(Ledger(None), Budget(None, 0.0), players)
     try:
-        rows = {name: Rows(table(given)) for name, given in sets.items() if given is not None}
-        own = ctx.apart(record)
-        own._asking = asking_of(op, desk.conversation, {}, _main(record.fields), lambda name: rows[name])
-        found = desk.run(answered(op, record, own))
+        rows = rows_of(sets)
+        asking = asking_of(op, desk.conversation, {}, _main(record.fields), lambda name: rows[name])
+        found = desk.run(answered(op, record, ctx.apart(record, asking)))
     except Refuse as refused:
         return [_row(record.fields, refused.reason)]
     except CallFailed as failed:
@@ -93,9 +99,9 @@ def _row(fields: Fields, reason: str) -> dict[str, Any]:
 def bound(op: Operator, record: Fields, source: Sequence[Fields] | None) -> Operator:
     """The operator with what it left to the data resolved: a field called text is the main text, else the first."""
     shared = [name for name in record if source is None or any(name in row for row in source)]
-    columns = {name: Column(_type(name, record[name])) for name in shared}
+    columns = columns_of({name: record[name] for name in shared})
     if op.takes and getattr(op, "on", "") is None:
-        found = [name for name, column in columns.items() if column.type == op.takes]
+        found = [n for kind in op.takes.split(" or ") for n, column in columns.items() if column.type == kind]
         if not found:
             raise RecipeError(
                 f"{op.name} needs {op.takes}; the record has {', '.join(record)}.", "name a field: on=..."
@@ -104,12 +110,43 @@ def bound(op: Operator, record: Fields, source: Sequence[Fields] | None) -> Oper
     return op.bind(columns)
 
 
+def columns_of(record: Fields) -> dict[str, Column]:
+    """The columns of a record, by their names and values; boxes and the like are about its image."""
+    types = {name: _type(name, value) for name, value in record.items()}
+    first = {kind: next((name for name, t in types.items() if t == kind), "") for kind in NOTED_ON}
+    on = {kind: first[of] for of, kinds in NOTED_ON.items() for kind in kinds}
+    return {name: Column(t, frozenset(filter(None, [on.get(t)]))) for name, t in types.items()}
+
+
 def _type(name: str, value: Any) -> str:
-    return LABEL if name == LABEL else "text" if isinstance(value, str) else VALUE
+    """``boxes``, ``mask`` and the like by their names, images and sounds by what they are."""
+    if isinstance(value, Image | Audio):
+        return name if name in MEDIA else "image" if isinstance(value, Image) else "audio"
+    if name in (LABEL, "caption") or arrow_of(name) is not None:
+        return name
+    return "text" if isinstance(value, str) else VALUE
+
+
+def with_media(row: Fields) -> dict[str, Any]:
+    """A row whose images and sounds, given as paths, bytes, arrays or Pillow's own, are what operators work on."""
+    return {name: _as_media(name, value) if name in MEDIA else value for name, value in row.items()}
+
+
+def _as_media(name: str, value: Any) -> Any:
+    kind = Audio if name == "audio" else Image
+    if isinstance(value, str | Path):
+        return kind.read(value)
+    if isinstance(value, bytes):
+        return kind(value)
+    if kind is Image and hasattr(value, "convert"):  # Pillow's
+        value = np.asarray(value if name == "mask" else value.convert("RGB"))
+    if kind is Image and isinstance(value, np.ndarray):
+        return Image.of_codes(value) if name == "mask" else Image.of(value)
+    return value
 
 
 def _context(op: Operator, record: Record, seed: int, sets: Sets) -> Context:
-    rows = {name: Rows(table(given)) for name, given in sets.items() if given is not None}
+    rows = rows_of(sets)
     source = rows.get("source")
     labels = source.column(LABEL) if source and LABEL in source else []
     counts = Counter(label for label in labels if label is not None)
@@ -122,7 +159,16 @@ def _context(op: Operator, record: Record, seed: int, sets: Sets) -> Context:
     models = _Models(source, seed)
 
     def context(state: Mapping[str, Any]) -> Context:
-        return Context(seed=seed, step=op.name, models=models, state=state, constants=constants, lineage=(known, known))
+        return Context(
+            seed=seed,
+            step=op.name,
+            models=models,
+            state=state,
+            constants=constants,
+            lineage=(known, known),
+            columns=columns_of(record.fields),
+            drawn=lambda: drawn_from(op, rows),
+        )
 
     wanted = op.fits_on() if op.needs_state() else ()
     for name in wanted:
@@ -140,6 +186,29 @@ def _context(op: Operator, record: Record, seed: int, sets: Sets) -> Context:
     return context({name: np.asarray(value) for name, value in state.items()})
 
 
+def drawn_from(op: Operator, rows: Mapping[str, Rows]) -> Rows:
+    """The rows that an operator draws from."""
+    how = getattr(op, "draw", None)
+    name = how.of if isinstance(how, Draw) else "source"
+    if name not in rows:
+        raise DataError(
+            f"{op.name} draws from the {name} rows, and none are given.", f"give them: {name}=[{{...}}, ...]"
+        )
+    return rows[name]
+
+
+def rows_of(sets: Sets) -> dict[str, Rows]:
+    """The sets as rows, with the types of their columns."""
+    found = {}
+    for name, given in sets.items():
+        if given is not None:
+            first: dict[str, Any] = {}
+            for row in given:
+                first = {**row, **{key: value for key, value in first.items() if value is not None}}
+            found[name] = Rows(table(given), {n: column.type for n, column in columns_of(first).items()})
+    return found
+
+
 def table(rows: Sequence[Fields]) -> pa.Table:
     """Rows as a run holds them: with ids, in the order of their places, labels as texts."""
     import pyarrow as pa
@@ -150,13 +219,15 @@ def table(rows: Sequence[Fields]) -> pa.Table:
         content = _content(row)
         ids.append(_id(row, seen[content]))
         seen[content] += 1
-    columns: dict[str, list[Any]] = {
+    columns: dict[str, Any] = {
         "_id": ids,
         "_root": [row.get("_root", i) for row, i in zip(rows, ids, strict=True)],
     }
     for name in dict.fromkeys(name for row in rows for name in row if not name.startswith("_")):
         values = [row.get(name) for row in rows]
-        columns[name] = [v if v is None else str(v) for v in values] if name == LABEL else values
+        kind = next((_type(name, v) for v in values if v is not None), VALUE)
+        cells = [v if v is None else str(v) for v in values] if name == LABEL else to_cells(kind, values)
+        columns[name] = pa.array(cells, arrow_of(kind))
     order = sorted(range(len(ids)), key=lambda i: place(ids[i]))
     return pa.table(columns).take(pa.array(order, pa.int64()))
 

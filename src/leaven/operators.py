@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from leaven import plugins
 from leaven.draws import Draw
@@ -48,6 +48,8 @@ class Operator(BaseModel):
     kind: ClassVar[str] = ""
     takes: ClassVar[str] = ""
     """The type of the field that the operator works on, where it works on one; ``on`` names it."""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """Types of fields that it cannot do without, besides: a branch of ``any`` is left out where the data has none."""
     roles: ClassVar[frozenset[str]] = frozenset()
     """The model roles that it calls."""
 
@@ -164,6 +166,10 @@ class Make(Operator):
     """A record becomes 0 to n children, which replace it.  A child that went wrong is refused, not left out."""
 
     kind: ClassVar[str] = "make"
+    moves: ClassVar[frozenset[str]] = frozenset()
+    """Types of fields about the changed one that it sets anew itself: a class that warps images moves their boxes."""
+    holds: list[str] = Field(default_factory=list)
+    """Fields about the changed one that stay true all the same."""
 
     def changes(self) -> frozenset[str]:
         """The fields that a child has anew; what is about them is dropped from it."""

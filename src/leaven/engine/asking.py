@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from leaven.asks import Asks
 from leaven.context import Asking
-from leaven.draws import Draw, Draws
 from leaven.engine.folder import write_whole
 from leaven.engine.part import ask_part
 from leaven.engine.pieces import going, table_bytes
@@ -199,20 +198,13 @@ def asking_of(
     parameters = {name: value for name in type(op).model_fields if _plain(value := getattr(op, name))}
     return Asking(
         conversation,
-        draws=_draws(how, rows(how.of)) if how else None,
+        draws=rows(how.of).draws(how) if how else None,
         texts=texts,
         main=main,
         parameters=parameters,
         sampling=op.sampling() if isinstance(op, Asks) else {},
         nick=getattr(op, "model", None),
     )
-
-
-def _draws(how: Draw, rows: Rows) -> Draws:
-    """The draws of a step from a set; what they sort out of its rows is kept with them."""
-    if id(how) not in rows.draws:
-        rows.draws[id(how)] = Draws(how, rows)
-    return rows.draws[id(how)]
 
 
 def _plain(value: Any) -> bool:

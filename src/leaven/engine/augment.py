@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 MANY = 50
 """From this many rows without a label, and as many as there are labels, a pool is worth a recipe of its own."""
 HALF_WRITTEN = (".run.json.", ".report.html.", ".README.md.", ".measure.json.")
-PLAIN = {"text": "text", "label": "label"}
 
 
 @dataclass(frozen=True)
@@ -240,7 +239,7 @@ def who_plays(recipe: Recipe, desk: ModelDesk | None, embedder: str) -> dict[str
 
 def take_in(request: Request, folder: Folder, recipe: Recipe | None, before: Mapping[str, Any]) -> Dataset:
     """Read the data aside, into ``input.new``; a folder that holds a run of other data is refused."""
-    fields = dict(recipe.fields or PLAIN) if recipe else PLAIN
+    fields = dict(recipe.fields) if recipe else {}
     aside = folder.path / "input.new"
     shutil.rmtree(aside, ignore_errors=True)
     try:
@@ -248,6 +247,7 @@ def take_in(request: Request, folder: Folder, recipe: Recipe | None, before: Map
             request.data,
             aside,
             fields=fields,
+            optional=recipe.optional if recipe else (),
             named=request.named,
             unlabelled=request.unlabelled,
             test=request.test,
@@ -293,6 +293,10 @@ def commit_input(folder: Folder, dataset: Dataset) -> None:
 
 def choose_recipe(dataset: Dataset, chat: bool = False) -> tuple[str, str]:
     """The recipe for a dataset that came without one, and the reason in words; ``chat``: a chat model is named."""
+    types = set(dataset.types.values())
+    for kind in ("image", "audio"):
+        if kind in types and "text" not in types:
+            return f"classic-{kind}", f"{'images' if kind == 'image' else 'sounds'}, no model"
     counts = sorted(dataset.labels.values()) or [dataset.counts["source"]]
     median = counts[len(counts) // 2]
     rows = f"{median} {'row' if median == 1 else 'rows'} a label"

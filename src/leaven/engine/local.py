@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from leaven import __version__
 from leaven.context import Asking, Context, Rows
+from leaven.draws import Draw
 from leaven.engine.asking import ModelDesk, asking_of, records_of
 from leaven.engine.folder import Folder, arrays_bytes, write_whole
 from leaven.engine.part import for_all, within_part
@@ -28,8 +29,8 @@ from leaven.engine.rows import to_table
 from leaven.engine.stage import BELOW, DECIDED, Join, Run, Split, Stage
 from leaven.engine.workers import Job, Workers, models, work
 from leaven.errors import BudgetReached
-from leaven.fields import Column
-from leaven.io.dataset import ROWS_PER_PART, SET_BITS, SETS, Dataset
+from leaven.fields import TEXTS, VALUE, Column
+from leaven.io.dataset import SET_BITS, SETS, Dataset, parts_of
 from leaven.keep.near_test import NearTest
 from leaven.models.embedders import choose
 from leaven.models.roles import ASKED
@@ -112,6 +113,7 @@ class Engine:
         self.written: dict[str, Column] = {}
         self.lacks: dict[str, int] = {}
         self.parts_of: dict[int, int] = {}
+        self.incoming: list[Piece] = []
 
     def run(self) -> Outcome:
         with self.pool:
@@ -126,10 +128,6 @@ class Engine:
                 self.flush(stream)
                 self.made += stream.pieces
         return Outcome(self.made, self.passed, self.replaced, self.rounds)
-
-    def columns_of(self, name: str) -> Column | None:
-        """The column of a name, as some step wrote it."""
-        return self.written.get(name)
 
     # -- the way of a chain ---------------------------------------------------------------------------------------
 
@@ -177,6 +175,13 @@ class Engine:
 
     def step(self, step: Step, stream: Stream, columns: dict[str, Column], round_number: int) -> None:
         run = Run(step, round_number, dict(columns))
+        how = getattr(step.op, "draw", None)
+        if isinstance(how, Draw):
+            if how.of == "stream":
+                self.flush(stream)
+                self.incoming = stream.pieces
+            if not step.op.awaits():
+                run = replace(run, drawn=self.drawn_from(how.of))
         if step.op.needs_state():
             run = replace(run, state=self.fit(run))
         after = advance(step, columns, self.typed)
@@ -194,6 +199,16 @@ class Engine:
             self.flush(stream, asking=run)
         else:
             stream.work.append(run)
+
+    def drawn_from(self, name: str) -> tuple[str, str]:
+        """The rows that a step draws from, as a file that every worker maps: what it holds, as a hash, and its path."""
+        print_ = self.print_of(name)
+        if name == "source":
+            return print_, str(self.dataset.path("source"))
+        path = self.folder.states / f"{print_}.arrow"
+        if not path.is_file():
+            write_whole(path, table_bytes(self.set_table(name, {*self.schema.names, *self.typed, *self.written}), None))
+        return print_, str(path)
 
     def no_test_row(self, stream: Stream, columns: Mapping[str, Column]) -> None:
         step = Step(NearTest(on=self.dataset.main("text")), "near_test", "near_test", 0)
@@ -273,7 +288,7 @@ class Engine:
                 own = child_id(("start",), f"start {label}", round_number, ordinal)
                 fields = {node.per: label} if node.per else {}
                 records.append(Record(own, fields, own, order + len(records), made=True))
-        parts = self.parts_of.setdefault(id(node), 1 << max(0, (len(records) - 1) // ROWS_PER_PART).bit_length())
+        parts = self.parts_of.setdefault(id(node), parts_of(len(records)))
         buckets: list[list[Record]] = [[] for _ in range(parts)]
         for record in records:
             buckets[place(record.id) * parts >> 64].append(record)
@@ -442,8 +457,12 @@ class Engine:
         """A set to draw examples from, read once."""
         print_ = self.print_of(name)
         if print_ not in self.drawing:
-            self.drawing[print_] = Rows(self.set_table(name, set(self.schema.names)))
+            self.drawing[print_] = self.rows_for(name, set(self.schema.names))
         return self.drawing[print_]
+
+    def rows_for(self, name: str, columns: frozenset[str] | set[str]) -> Rows:
+        """A set as rows, whose images come out as images."""
+        return Rows(self.set_table(name, columns), {n: c.type for n, c in {**self.written, **self.typed}.items()})
 
     def answers_print(self, run: Run) -> str:
         """What a step's answers hang on besides its own words: who answers, earlier attempts, what examples come of."""
@@ -475,7 +494,7 @@ class Engine:
         ).hex()
         if not self.folder.has_state(name):
             self.reporter.waiting(f"fit {run.step.name}")
-            rows = {s: Rows(self.set_table(s, op.reads() | {self.label, getattr(op, "target", "")})) for s in sets}
+            rows = {s: self.rows_for(s, op.reads() | {self.label, getattr(op, "target", "")}) for s in sets}
             from threadpoolctl import threadpool_limits
 
             with threadpool_limits(1):  # two threads add up in another order: other bytes
@@ -533,16 +552,23 @@ class Engine:
             state=state,
             constants=self.constants,
             lineage=self.lineage,
+            columns=run.columns,
         )
 
     def set_table(self, name: str, columns: frozenset[str] | set[str]) -> pa.Table:
-        if name != "made":
+        if name not in ("made", "stream"):
             return self.dataset.table(name) if self.dataset.counts.get(name) else self.schema_table()
+        pieces = self.made if name == "made" else self.incoming
         wanted = [c for c in self.schema.names if c in columns]
+        if name == "stream":  # what steps wrote is there too
+            wanted += [n for n, c in self.written.items() if n in columns and n not in wanted and c.type != VALUE]
         tables = []
-        for piece in self.made:
-            tables.append(going(piece.read(["_id", "_root", "_state", *wanted])).select(["_id", "_root", *wanted]))
-        return pa.concat_tables(tables) if tables else self.schema_table()
+        for piece in pieces:
+            table = going(piece.read(["_id", "_root", "_state", *wanted]))
+            if "_root" not in table.column_names:  # rows of an input set, which no step touched
+                table = table.append_column("_root", table.column("_id"))
+            tables.append(table.select(["_id", "_root", *(n for n in wanted if n in table.column_names)]))
+        return pa.concat_tables(tables, promote_options="default") if tables else self.schema_table()
 
     def schema_table(self) -> pa.Table:
         extra = [pa.field("_id", pa.string()), pa.field("_root", pa.string())]
@@ -552,8 +578,8 @@ class Engine:
 
     def print_of(self, name: str) -> str:
         """What a set holds, as a hash."""
-        if name == "made":
-            return digest("made", *(piece.name for piece in self.made)).hex()
+        if name in ("made", "stream"):
+            return digest(name, *(piece.name for piece in (self.made if name == "made" else self.incoming))).hex()
         return digest(self.dataset.fingerprint, name).hex()
 
     def code(self, op: Operator) -> str:
@@ -570,6 +596,7 @@ class Engine:
                 self.code(w.step.op),
                 w.round,
                 w.state,
+                *filter(None, [w.drawn[0]]),
                 list(w.step.branch),
                 w.step.when.source if w.step.when else "",
                 {k: v.source for k, v in w.step.values.items()},
@@ -597,14 +624,21 @@ class Engine:
                 rows = Rows(self.dataset.table("source"))
                 texts = [n for n, c in self.typed.items() if c.type == "text"]
                 labels = rows.column(self.label) if self.label else [None] * len(rows)
-                self.folder.save_state(name, choose(rows.texts(texts), labels, self.seed, self.embed))
+                said = rows.texts(texts) if texts else []
+                self.folder.save_state(name, choose(said, labels if texts else [], self.seed, self.embed))
             self.embedder = name
         return self.embedder
 
     def embedder_name(self) -> str:
         """Who plays embed; an empty text where no step asks for vectors."""
         name = self.models_print()
-        return str(self.folder.load_state(name)["name"]) if name else ""
+        if not name:
+            return ""
+        types = {column.type for column in self.typed.values()}
+        found = [str(self.folder.load_state(name)["name"])] if types & TEXTS - {"label", "group", "split"} else []
+        if not self.asked_embed:
+            found += [f"{kind}-features" for kind in ("image", "audio") if kind in types]
+        return ", ".join(found)
 
     def models_state(self, stage: Stage) -> str:
         return self.models_print() if any(_embeds(run.step.op) for run in stage.runs()) else ""

@@ -10,13 +10,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from leaven.context import Context
+from leaven.context import Context, Rows
 from leaven.engine.rows import in_one, to_records, to_table
 from leaven.engine.stage import (
     DECIDED,
@@ -33,12 +34,16 @@ from leaven.engine.stage import (
     real_rows,
 )
 from leaven.errors import LeavenError
-from leaven.fields import Column, dropped
+from leaven.fields import dropped
+from leaven.media.audio import Audio
+from leaven.media.broken import Broken
+from leaven.media.image import Image
 from leaven.models.asker import Stopped
 from leaven.models.calls import CallFailed
 from leaven.operators import Keep, Make, Note
 from leaven.recipe import Step
 from leaven.records import Entry, Record, Refuse, canonical, child_id, digest
+from leaven.storage import MEDIA, NOTED_ON, settle
 
 if TYPE_CHECKING:
     from leaven.context import Asking, Models
@@ -51,10 +56,11 @@ def run_part(
     decision: np.ndarray | None,
     states: Callable[[str], Mapping[str, Any]],
     models: Models,
+    drawn: Callable[[str], Rows] = lambda path: Rows(HEAD.empty_table()),
 ) -> pa.Table:
     """Run a stage over a part.  Raises what the author of the recipe must mend; what breaks at one record is a row
     of state FAILED."""
-    worker = _Part(stage, states, models)
+    worker = _Part(stage, states, models, drawn)
     if "_state" in table.schema.names:
         table = table.filter(pc.equal(table.column("_state"), GOES_ON))
     parts = []
@@ -78,7 +84,7 @@ async def ask_part(
     ``told`` hears what became of each record: ``on``, ``refused`` or ``failed``.  What came back is taken up by the
     function returned, which may run in another thread: other parts are being asked meanwhile.
     """
-    worker = _Part(stage, lambda name: {}, models)
+    worker = _Part(stage, lambda name: {}, models, lambda path: Rows(HEAD.empty_table()))
     if "_state" in table.schema.names:
         table = table.filter(pc.equal(table.column("_state"), GOES_ON))
     records = to_records(table, stage)
@@ -96,16 +102,26 @@ async def ask_part(
 
 
 AT_A_TIME = 16
+ROOTS_AT_A_TIME = 8
+ANNOTATIONS = {kind for kinds in NOTED_ON.values() for kind in kinds}
 
 Found = list[Record] | Mapping[str, Any] | Exception
 """What asking about a record came to: its children, its new columns, or why there are none."""
 
 
 class _Part:
-    def __init__(self, stage: Stage, states: Callable[[str], Mapping[str, Any]], models: Models) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        states: Callable[[str], Mapping[str, Any]],
+        models: Models,
+        drawn: Callable[[str], Rows],
+    ) -> None:
         self.stage = stage
         self.states = states
         self.models = models
+        self.drawn = drawn
+        self.media = any(column.type in MEDIA for column in stage.columns.values())
         self.out: list[tuple[int, Record]] = []
         self.needed = stage.lineage[0] | stage.lineage[1]
         self.seen: dict[tuple[str, int], dict[str, int]] = {}
@@ -114,6 +130,12 @@ class _Part:
         """The rows as records through all steps, and back into a table."""
         records = to_records(table, self.stage)
         records.sort(key=lambda record: record.order)
+        records = self.by_roots(records) if self.media else self.through(records)
+        extra = self.deciding(self.stage.deciding, records) if self.stage.deciding else {}
+        return to_table(records, self.out, extra, self.stage)
+
+    def through(self, records: list[Record]) -> list[Record]:
+        """The records through all steps of the stage."""
         for work in self.stage.work:
             if isinstance(work, Run):
                 records = self.step(work, records)
@@ -122,8 +144,22 @@ class _Part:
             else:
                 records = join(work, records)
         records.sort(key=lambda record: record.order)  # stable: branches meet in the order of their roots
-        extra = self.deciding(self.stage.deciding, records) if self.stage.deciding else {}
-        return to_table(records, self.out, extra, self.stage)
+        return records
+
+    def by_roots(self, records: list[Record]) -> list[Record]:
+        """As ``through``, a few roots at a time, whose images and sounds are then encoded and let go: a part of large
+        photographs would not fit into memory with all its children."""
+        done: list[Record] = []
+        families = [list(of) for _, of in groupby(records, key=lambda record: record.root)]
+        for begin in range(0, len(families), ROOTS_AT_A_TIME):
+            aside = len(self.out)
+            some = self.through([r for family in families[begin : begin + ROOTS_AT_A_TIME] for r in family])
+            for record in some:
+                settle(record.fields)
+            for _, record in self.out[aside:]:
+                settle(record.fields)
+            done += some
+        return done
 
     def context(self, run: Run, drawing: str = "") -> Context:
         """What a step sees.  ``drawing`` names what is drawn beside the operator itself, so that the two draws are
@@ -137,6 +173,7 @@ class _Part:
             constants=self.stage.constants,
             lineage=self.stage.lineage,
             columns=run.columns,
+            drawn=lambda: self.drawn(run.drawn[1]),
         )
 
     def apply(self, table: pa.Table, decision: np.ndarray) -> tuple[pa.Table, pa.Table]:
@@ -185,6 +222,8 @@ class _Part:
         if isinstance(error, CallFailed):
             reason = error.reason
             said = {"error": error.detail, "answers": error.answers, "step": key, "round": run.round}
+        elif isinstance(error, Broken):
+            reason, said = error.reason, {"error": error.detail}
         detail = json.dumps(said, ensure_ascii=False)
         self.out.append((FAILED, replace(record, step=step.name, reason=reason, detail=detail)))
 
@@ -200,9 +239,7 @@ class _Part:
             found: Found
             try:
                 op = valued(record)
-                own = ctx.apart(record)
-                own.step, own._asking = key, asking(op)
-                found = await answered(op, record, own)
+                found = await answered(op, record, ctx.apart(record, asking(op), key))
             except LeavenError:
                 told("stopped")
                 raise
@@ -228,7 +265,7 @@ class _Part:
         """What asking came to: children, columns and records' own errors.  A record that was not asked about has no
         key."""
         found = iter(answers)
-        changes = _Changes(run.columns)
+        changes = _Changes(run)
         out: list[Record] = []
         for record, key in zip(records, keys, strict=True):
             answer = next(found) if key else None
@@ -254,7 +291,7 @@ class _Part:
         if isinstance(op, Keep) and op.scope() != ("record",):
             return self.group(run, op, ctx, records, chosen)
         valued = self.valued(run)
-        changes = _Changes(run.columns)
+        changes = _Changes(run)
         out: list[Record] = []
         for record, mine in zip(records, chosen, strict=True):
             if not mine:
@@ -342,7 +379,7 @@ class _Part:
         """The record with its new columns; a field that it had is overwritten, and the history says what it was."""
         new = {run.step.column(name): value for name, value in values.items()}
         data = self.stage.schema.names
-        old = {n: record.fields.get(n) for n, value in new.items() if n in data and record.fields.get(n) != value}
+        old = {n: _said(record.fields.get(n)) for n, v in new.items() if n in data and differ(record.fields.get(n), v)}
         record.fields.update(new)
         if old:
             record.steps = (*record.steps, _entry(run, {"was": old}))
@@ -358,9 +395,11 @@ class _Part:
             child.id = child_id(child.parents, key, run.round, ordinal)
             child.steps = (*child.steps, _entry(run, child.drawn))
             child.made = True
-            changes.drop(record, child)
+            lost = changes.drop(record, child)
             for name in self.needed:
                 self.remember(name, record, child)
+            if lost and not child.reason:
+                child = child.refuse(f"{lost}_lost", f"{run.step.name} does not move them along")
             if child.reason:
                 self.refuse(child, run.step, child.reason, child.detail)
             else:
@@ -434,22 +473,29 @@ async def answered(op: Operator, record: Record, ctx: Context) -> list[Record] |
 
 
 class _Changes:
-    """What a child loses: the columns about fields that its operator changed."""
+    """What a child loses: the columns about fields that its operator changed, unless they are said to hold."""
 
-    def __init__(self, columns: Mapping[str, Column]) -> None:
-        self.columns = columns
-        self.any_about = any(column.about for column in columns.values())
+    def __init__(self, run: Run) -> None:
+        self.columns = run.columns
+        self.holds = getattr(run.step.op, "holds", ())
+        self.any_about = any(column.about for column in run.columns.values())
         self.known: dict[frozenset[str], frozenset[str]] = {}
 
-    def drop(self, record: Record, child: Record) -> None:
+    def drop(self, record: Record, child: Record) -> str:
+        """Take what is not true any more from the child; its name where that was an annotation, such as ``boxes``:
+        without it the child would teach that there is nothing in the image."""
         if not self.any_about:
-            return
-        changed = frozenset([name for name in child.changed if child.fields[name] != record.fields.get(name)])
+            return ""
+        changed = frozenset([name for name in child.changed if differ(child.fields[name], record.fields.get(name))])
         if changed not in self.known:
-            self.known[changed] = dropped(changed, self.columns)
-        for gone in self.known[changed]:
+            self.known[changed] = dropped(changed, self.columns, self.holds)
+        lost = ""
+        for gone in sorted(self.known[changed]):
             if gone not in child.changed:
-                child.fields.pop(gone, None)
+                value = child.fields.pop(gone, None)
+                if self.columns[gone].type in ANNOTATIONS and value is not None and value != []:
+                    lost = lost or gone
+        return lost
 
 
 def join(work: Join, records: list[Record]) -> list[Record]:
@@ -505,6 +551,18 @@ def _spread(array: np.ndarray, chosen: np.ndarray) -> pa.Array:
     if full.ndim == 1:
         return pa.array(full)
     return pa.FixedSizeListArray.from_arrays(pa.array(full.ravel()), full.shape[1])
+
+
+def differ(one: Any, other: Any) -> bool:
+    """Whether two values are not the same; matrices are compared as a whole."""
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return not np.array_equal(one, other)
+    return bool(one != other)
+
+
+def _said(value: Any) -> Any:
+    """An old value as the history keeps it: of an image or a sound the hash of its bytes."""
+    return canonical(value).decode().strip('"') if isinstance(value, Image | Audio) else value
 
 
 _as_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str).encode

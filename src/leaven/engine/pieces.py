@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,6 +23,12 @@ class Piece:
     batch: int = -1
     of: tuple[Piece, ...] = ()
 
+    def size(self) -> int:
+        """The bytes of its file; 0 for a stretch of an input set."""
+        if self.of:
+            return sum(piece.size() for piece in self.of)
+        return Path(self.path).stat().st_size if self.batch < 0 else 0
+
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         if self.of:
             return pa.concat_tables([piece.read(columns) for piece in self.of], promote_options="default")
@@ -39,9 +46,10 @@ class Piece:
             return reader.read_all()
 
 
-def table_bytes(table: pa.Table) -> bytes:
+def table_bytes(table: pa.Table, compression: str | None = "lz4") -> bytes:
+    """A table as a file; without compression it can be mapped into memory."""
     sink = pa.BufferOutputStream()
-    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    options = pa.ipc.IpcWriteOptions(compression=compression)
     with pa.ipc.new_file(sink, table.schema, options=options) as writer:
         writer.write_table(table.combine_chunks())
     found: bytes = sink.getvalue().to_pybytes()

@@ -305,14 +305,15 @@ class _Planner:
             constants=self.engine.constants,
             lineage=self.engine.lineage,
             columns=self.dataset.typed(),
-        ).apart(record)
+        )
         try:
             op = step.op
             if step.values:
-                op = with_values(op, {name: e(ctx.values(record), ctx.rng) for name, e in step.values.items()})
+                of = ctx.of(record)
+                op = with_values(op, {name: e(of.values(record), of.rng) for name, e in step.values.items()})
             main = self.dataset.main("text")
-            ctx._asking = asking_of(op, conversation, self.recipe.texts, main, self.engine.rows_of)
-            await answered(op, record, ctx)
+            asking = asking_of(op, conversation, self.recipe.texts, main, self.engine.rows_of)
+            await answered(op, record, ctx.apart(record, asking))
         except (CallFailed, LeavenError):
             pass  # it was looked at, or needs a column that an earlier step writes
         except Exception:  # what an earlier step would have made is not there

@@ -14,13 +14,22 @@ from leaven.engine.stage import BELOW, DECIDED, GOES_ON, HEAD, STEPS, Stage
 from leaven.fields import SCORE, VALUE, Column
 from leaven.io.dataset import SET_BITS, SETS
 from leaven.records import Record
+from leaven.storage import arrow_of, to_cells, to_values
 
 
 def arrow_type(column: Column, stored: pa.DataType | None) -> pa.DataType:
-    """How a column stands in a table: as it was read, a score as a number, anything else as JSON."""
+    """How a column stands in a table: as it was read, a score as a number, images and the like in their own way,
+    anything else as JSON."""
     if stored is not None:
         return stored
-    return pa.float64() if column.type == SCORE else pa.string()
+    return pa.float64() if column.type == SCORE else arrow_of(column.type) or pa.string()
+
+
+def kind_of(name: str, stage: Stage) -> str:
+    """The type of a column; one that was copied from the parent or the root has that one's."""
+    line, _, own = name.partition(".")
+    column = stage.columns.get(own if line in ("parent", "root") else name)
+    return column.type if column else VALUE
 
 
 def to_records(table: pa.Table | pa.RecordBatch, stage: Stage) -> list[Record]:
@@ -28,7 +37,9 @@ def to_records(table: pa.Table | pa.RecordBatch, stage: Stage) -> list[Record]:
     data = frozenset(stage.schema.names)
     names = [n for n in table.schema.names if not n.startswith("_")]
     values = [
-        [None if v is None else json.loads(v) for v in column] if _is_json(name, stage) else column
+        [None if v is None else json.loads(v) for v in column]
+        if _is_json(name, stage)
+        else to_values(kind_of(name, stage), column)
         for name, column in ((n, table.column(n).to_pylist()) for n in names)
     ]
     every = data.issuperset(names)
@@ -82,8 +93,10 @@ def _listed(items: pa.Array, lengths: list[int], kind: pa.DataType) -> pa.Array:
 def _is_json(name: str, stage: Stage) -> bool:
     if name in stage.schema.names:
         return False
+    if name.startswith(("parent.", "root.")):
+        return arrow_of(kind_of(name, stage)) is None
     column = stage.columns.get(name)
-    return name.startswith(("parent.", "root.")) or (column is not None and column.type == VALUE)
+    return column is not None and column.type == VALUE
 
 
 def schema_of(stage: Stage) -> pa.Schema:
@@ -91,10 +104,16 @@ def schema_of(stage: Stage) -> pa.Schema:
     schema = HEAD
     lineage = [f"parent.{n}" for n in sorted(stage.lineage[0])] + [f"root.{n}" for n in sorted(stage.lineage[1])]
     for name in [*stage.columns, *lineage]:
-        column = stage.columns.get(name, Column(VALUE, written=False))
+        column = stage.columns.get(name) or Column(_native(name, stage), written=False)
         stored = stage.schema.field(name).type if name in stage.schema.names else None
         schema = schema.append(pa.field(name, arrow_type(column, stored)))
     return schema
+
+
+def _native(name: str, stage: Stage) -> str:
+    """The type that a copied column is stored as: the original's where that has a way of its own, else JSON."""
+    kind = kind_of(name, stage)
+    return kind if arrow_of(kind) is not None else VALUE
 
 
 def to_table(
@@ -126,7 +145,9 @@ def to_table(
         values = [r.fields.get(field.name) for r in every]
         if _is_json(field.name, stage):
             values = [None if v is None else json.dumps(v, ensure_ascii=False, default=str) for v in values]
-        elif pa.types.is_string(field.type):
+        elif not pa.types.is_string(field.type):
+            values = to_cells(kind_of(field.name, stage), values)
+        else:
             values = [v if v is None or isinstance(v, str) else _text(v) for v in values]
         arrays[field.name] = values
     table = pa.Table.from_pydict(arrays, schema=schema)

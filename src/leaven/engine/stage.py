@@ -38,12 +38,14 @@ HEAD = pa.schema(
 
 @dataclass(frozen=True)
 class Run:
-    """A step within a stage; ``state`` names its fitted state, ``columns`` what stands before it."""
+    """A step within a stage; ``state`` names its fitted state, ``columns`` what stands before it, ``drawn`` the rows
+    that it draws from, and where they lie."""
 
     step: Step
     round: int
     columns: Mapping[str, Column]
     state: str = ""
+    drawn: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True)

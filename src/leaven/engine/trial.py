@@ -137,7 +137,7 @@ def beside(outcome: Outcome, dataset: Dataset, engine: Engine) -> dict[str, Pare
 def _child(row: Mapping[str, Any], state: str, text: str, engine: Engine) -> Child:
     scores = []
     for name in row:
-        column = engine.columns_of(name)
+        column = engine.written.get(name)
         if column is not None and column.type == SCORE and isinstance(row[name], float):
             scores.append((name, row[name]))
     reason = str(row.get("_reason") or "")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from leaven.context import Rows
 from leaven.engine.folder import Folder, write_whole
 from leaven.engine.part import run_part
 from leaven.engine.pieces import Piece, table_bytes
@@ -110,7 +111,9 @@ def work(job: Job, stage: Stage, embed: Models | None = None) -> dict[str, int]:
     decision = _decision(*job.decision) if job.decision else None
     table = job.piece.read()
     table = table.select([n for n in table.column_names if not n.startswith(DECIDED)])
-    done = run_part(stage, table, decision, lambda name: states(folder, name), embed or models(folder, job.models))
+    playing = embed or models(folder, job.models)
+    kinds = tuple((name, column.type) for name, column in stage.columns.items())
+    done = run_part(stage, table, decision, lambda name: states(folder, name), playing, lambda path: drawn(path, kinds))
     write_whole(Path(job.out), table_bytes(done))
     counts = np.bincount(done.column("_state").to_numpy(), minlength=4)
     return {"records": len(table), "on": int(counts[0]), "refused": int(counts[1]), "failed": int(counts[2])}
@@ -119,6 +122,12 @@ def work(job: Job, stage: Stage, embed: Models | None = None) -> dict[str, int]:
 @lru_cache(maxsize=8)
 def states(folder: Path, name: str) -> Mapping[str, Any]:
     return Folder(folder).load_state(name)
+
+
+@lru_cache(maxsize=8)
+def drawn(path: str, kinds: tuple[tuple[str, str], ...]) -> Rows:
+    """The rows that a step draws from, mapped into memory."""
+    return Rows(pa.ipc.open_file(pa.memory_map(path)).read_all(), dict(kinds))
 
 
 @lru_cache(maxsize=2)

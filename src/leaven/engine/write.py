@@ -31,9 +31,15 @@ from leaven.io.sorter import Sorter
 from leaven.keep.near import one_of, seen_before
 from leaven.recipe import Recipe, advance
 from leaven.records import place
+from leaven.storage import arrow_of
 
 ROW_GROUP = 8192
+MEDIA_GROUP = 100
+"""Rows of a row group where they hold images or sounds: a reader holds one whole."""
 ROWS_A_FILE = 65_536
+BYTES_A_FILE = 1 << 28
+FEATURES = {"image": "Image", "mask": "Image", "map": "Image", "audio": "Audio"}
+"""What ``datasets`` calls the types that it decodes."""
 
 
 @dataclass
@@ -67,6 +73,8 @@ class Writer:
         self.extra = sorted(
             n for n, c in self.noted.items() if c.written and c.type != SCORE and n not in dataset.types
         )
+        types = {*dataset.types.values(), *(column.type for column in self.noted.values())}
+        self.group_size = MEDIA_GROUP if types & FEATURES.keys() else ROW_GROUP
         self.done = Written()
 
     def write(self, outcome: Outcome) -> Written:
@@ -129,7 +137,9 @@ class Writer:
     def train(self, pieces: Sequence[Piece], ends: _Ends, folder: Path) -> None:
         folder.mkdir(parents=True)
         schema = self.train_schema()
-        with Sorter(self.folder / "new" / "sorting", schema, self.dataset.counts["source"] + ends.rows) as sorter:
+        size = self.dataset.path("source").stat().st_size + sum(piece.size() for piece in pieces)
+        rows = self.dataset.counts["source"] + ends.rows
+        with Sorter(self.folder / "new" / "sorting", schema, rows, size) as sorter:
             for piece, taken in zip(pieces, ends.taken, strict=True):
                 if taken.any():
                     table = _going(piece, None).filter(pa.array(taken))
@@ -141,7 +151,7 @@ class Writer:
                     sorter.add(self.shown(pa.Table.from_batches([batch]).filter(pa.array(stay)), schema), keys[stay])
             for number, (table, _) in enumerate(sorter.tables()):
                 path = folder / f"part-{number:05d}.parquet"
-                pq.write_table(table, path, compression="zstd", row_group_size=ROW_GROUP)
+                pq.write_table(table, path, compression="zstd", row_group_size=self.group_size)
                 self.count(table)
 
     def source(self) -> Iterator[pa.RecordBatch]:
@@ -163,12 +173,19 @@ class Writer:
 
     def train_schema(self) -> pa.Schema:
         fields = self.user_fields()
-        fields += [pa.field(name, pa.string()) for name in self.extra]
+        fields += [pa.field(name, arrow_of(self.noted[name].type) or pa.string()) for name in self.extra]
         fields += [pa.field("_id", pa.string()), pa.field("_parents", pa.list_(pa.string())), pa.field("_steps", STEPS)]
         if self.scores:
             fields.append(pa.field("_scores", pa.struct([(name, pa.float64()) for name in self.scores])))
         fields += [pa.field("_synthetic", pa.bool_()), pa.field("_weight", pa.float64())]
-        return pa.schema(fields)
+        return pa.schema(fields, metadata=self.features())
+
+    def features(self) -> dict[str, str] | None:
+        """What makes ``datasets`` open images as images, and sounds as sounds."""
+        kinds = {self.dataset.columns.get(n, n): t for n, t in self.dataset.types.items()}
+        kinds |= {name: self.noted[name].type for name in self.extra}
+        media = {column: {"_type": FEATURES[kind]} for column, kind in kinds.items() if kind in FEATURES}
+        return {"huggingface": json.dumps({"info": {"features": media}})} if media else None
 
     def user_fields(self) -> list[pa.Field]:
         """The user's own columns, in the file's order and with their own types."""
@@ -204,7 +221,7 @@ class Writer:
             return _column(table, "_parents", out.type, n) if "_parents" in have else pa.array([[]] * n, out.type)
         if out.name == "_weight":
             return self.weights(table, n)
-        if out.name in self.extra and name in have:
+        if out.name in self.extra and name in have and pa.types.is_string(out.type):
             return pa.array([_plain(v) for v in table.column(name).to_pylist()], pa.string())
         return _column(table, name, out.type, n)
 
@@ -229,17 +246,18 @@ class Writer:
         fresh = ~seen_before(np.concatenate(keys)) & ~one_of(kept, np.concatenate(keys))
         reasons: Counter[str] = Counter()
         held: list[pa.Table] = []
-        files = 0
+        files = held_bytes = 0
         for (low, high), table in zip(pairwise(edges), _refused(outcome, None), strict=True):
             refused = table.filter(pa.array(fresh[low:high]))
             reasons.update(refused.column("_reason").to_pylist())
             held.append(self.shown(refused, schema))
-            if sum(map(len, held)) >= ROWS_A_FILE:
-                _write_refused(held, new, files)
-                held, files = [], files + 1
+            held_bytes += held[-1].nbytes
+            if sum(map(len, held)) >= ROWS_A_FILE or held_bytes >= BYTES_A_FILE:
+                self.write_refused(held, new, files)
+                held, files, held_bytes = [], files + 1, 0
         if sum(map(len, held)):
-            _write_refused(held, new, files)
-        failures: Counter[str] = Counter()
+            self.write_refused(held, new, files)
+        failures = self.broken(new)
         for piece in outcome.passed:
             states = piece.read(["_state"]).column("_state").to_numpy()
             if (states == FAILED).any():
@@ -252,19 +270,39 @@ class Writer:
         self.done.reasons = dict(reasons.most_common())
         self.done.failures = dict(failures.most_common())
 
-    def failed(self, table: pa.Table, new: Path) -> None:
+    def write_refused(self, held: list[pa.Table], new: Path, number: int) -> None:
+        folder = new / "refused"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"part-{number:05d}.parquet"
+        pq.write_table(pa.concat_tables(held), path, compression="zstd", row_group_size=self.group_size)
+
+    def broken(self, new: Path) -> Counter[str]:
+        """The rows whose image or sound could not be read: they are in no set."""
+        for row in self.dataset.broken:
+            self.done.first_failed = self.done.first_failed or row["path"]
+            said = {"_id": "", "_step": "read", "_reason": row["reason"], "_error": row["error"], **row["fields"]}
+            self.append_failed(new, said)
+        return Counter(row["reason"] for row in self.dataset.broken)
+
+    def append_failed(self, new: Path, said: Mapping[str, Any]) -> None:
         (new / "failed").mkdir(exist_ok=True)
         with (new / "failed" / "records.jsonl").open("a", encoding="utf-8") as file:
-            for row in table.to_pylist():
-                fields = {self.dataset.columns.get(n, n): v for n, v in row.items() if not n.startswith("_")}
-                why = json.loads(row["_detail"])
-                said = {"_id": row["_id"], "_step": row["_step"], "_reason": row["_reason"], "_error": why["error"]}
-                if "answers" in why:
-                    said["_answers"] = why["answers"]
-                    self.done.first_failed = self.done.first_failed or str(row.get(self.dataset.main("text")) or "")
-                    self.done.failed_places.append((why["step"], why["round"], row["_id"]))
-                said |= fields
-                file.write(json.dumps(said, ensure_ascii=False, default=str) + "\n")
+            file.write(json.dumps(said, ensure_ascii=False, default=str) + "\n")
+
+    def failed(self, table: pa.Table, new: Path) -> None:
+        media = [f.name for f in table.schema if f.type == arrow_of("image")]
+        for name in media:  # the file's name says which; its bytes are in input/
+            paths = pc.struct_field(table.column(name), "path")
+            table = table.set_column(table.column_names.index(name), name, paths)
+        for row in table.to_pylist():
+            fields = {self.dataset.columns.get(n, n): v for n, v in row.items() if not n.startswith("_")}
+            why = json.loads(row["_detail"])
+            said = {"_id": row["_id"], "_step": row["_step"], "_reason": row["_reason"], "_error": why["error"]}
+            if "answers" in why:
+                said["_answers"] = why["answers"]
+                self.done.first_failed = self.done.first_failed or str(row.get(self.dataset.main("text")) or "")
+                self.done.failed_places.append((why["step"], why["round"], row["_id"]))
+            self.append_failed(new, said | fields)
 
 
 @dataclass
@@ -307,13 +345,6 @@ def _refused(outcome: Outcome, columns: Sequence[str] | None) -> Iterator[pa.Tab
             if name in table.column_names:
                 table = table.set_column(table.column_names.index(name), name, pa.array([word] * len(table)))
         yield table
-
-
-def _write_refused(held: list[pa.Table], new: Path, number: int) -> None:
-    folder = new / "refused"
-    folder.mkdir(exist_ok=True)
-    table = pa.concat_tables(held)
-    pq.write_table(table, folder / f"part-{number:05d}.parquet", compression="zstd", row_group_size=ROW_GROUP)
 
 
 def _column(table: pa.Table, name: str, kind: pa.DataType, n: int) -> Any:

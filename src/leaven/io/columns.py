@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -34,10 +34,19 @@ class Mapped:
     guessed: Mapping[str, str] = field(default_factory=dict)
 
 
-def map_columns(table: Table, fields: Mapping[str, str], named: Mapping[str, str], *, guess: bool = True) -> Mapped:
+def map_columns(
+    table: Table,
+    fields: Mapping[str, str],
+    named: Mapping[str, str],
+    *,
+    guess: bool = True,
+    optional: Collection[str] = (),
+) -> Mapped:
     """Find the column of each field.  ``fields`` are the recipe's (name -> type), ``named`` the user's choices.
 
-    Without ``guess`` only a column that bears a field's name is taken for it.
+    A column that says itself what it holds (``table.kinds``) is a field, also where the recipe names none of its type.
+    Without ``guess`` only a column that bears a field's name is taken for it; a field in ``optional`` is guessed by
+    its name alone.
     """
     wanted = {name: kind for name, kind in fields.items() if kind in TYPES}
     types = {**wanted, **{name: name if name in TYPES else VALUE for name in named if name not in wanted}}
@@ -57,6 +66,15 @@ def map_columns(table: Table, fields: Mapping[str, str], named: Mapping[str, str
             )
         columns[name] = column
     free = [c for c in table.columns if c not in columns.values() and c not in OURS and c.lower() != "split"]
+    for name, kind in types.items():
+        fitting = [c for c in free if table.kinds.get(c) == kind]
+        if fitting and name not in columns:
+            columns[name] = name if name in fitting else fitting[0]
+            free.remove(columns[name])
+    for column in [c for c in free if c in table.kinds and c not in types]:
+        columns[column] = column
+        types[column] = table.kinds[column]
+        free.remove(column)
     for name in [n for n in types if n not in columns and n in free]:
         columns[name] = name
         free.remove(name)
@@ -65,7 +83,8 @@ def map_columns(table: Table, fields: Mapping[str, str], named: Mapping[str, str
     if missing and guess:
         rows = _sample(table)
         for name in sorted(missing, key=lambda n: types[n] != "label"):  # a label is easier to tell than a text
-            column, why = _guess(types[name], free, rows)
+            likely = [c for c in free if c.strip().lower() in LABEL_NAMES] if name in optional else free
+            column, why = _guess(types[name], likely, rows)
             if column:
                 columns[name] = column
                 guessed[name] = why

@@ -7,19 +7,20 @@ Rows are checked, renamed to the recipe's field names, split into sets, given th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leaven.errors import DataError, brief
 from leaven.fields import VALUE, Column
 from leaven.io.aside import leaks, set_aside
 from leaven.io.labels import read_labels
 from leaven.io.reader import Reader
-from leaven.io.sets import ROWS_PER_PART, SET_BITS, SETS, occurrences, refuse_equal_ids, table_print, write_set
+from leaven.io.sets import SET_BITS, SETS, occurrences, parts_of, refuse_equal_ids, table_print, write_set
 from leaven.io.tables import open_table
 from leaven.records import digest
+from leaven.storage import MEDIA, NOTED_ON
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,9 +45,13 @@ class Dataset:
     test_from: str = ""
     warnings: list[str] = field(default_factory=list)
     descriptions: dict[str, str] = field(default_factory=dict)
+    broken: list[dict[str, Any]] = field(default_factory=list)
+    """Rows whose image or sound cannot be read, with the path and the reason: they are in no set."""
 
     def typed(self) -> dict[str, Column]:
-        return {name: Column(kind) for name, kind in self.types.items()}
+        """The columns of the data; boxes, masks and the like are about its image, segments about its sound."""
+        on = {kind: self.main(of) for of, kinds in NOTED_ON.items() for kind in kinds}
+        return {name: Column(kind, frozenset(filter(None, [on.get(kind, "")]))) for name, kind in self.types.items()}
 
     def path(self, name: str) -> Path:
         return self.folder / f"{name}.arrow"
@@ -66,8 +71,8 @@ class Dataset:
         return pa.schema([field for field in stored if not field.name.startswith("_")])
 
     def parts(self, name: str) -> int:
-        """The number of parts of a set: a power of two above rows/1,000."""
-        return 1 << max(0, (self.counts.get(name, 0) - 1) // ROWS_PER_PART).bit_length()
+        """The number of parts of a set."""
+        return parts_of(self.counts.get(name, 0), any(kind in MEDIA for kind in self.types.values()))
 
     def main(self, kind: str) -> str:
         """The first field of a type, or an empty text."""
@@ -93,6 +98,7 @@ def read(
     folder: Path,
     *,
     fields: Mapping[str, str],
+    optional: Collection[str] = (),
     named: Mapping[str, str] | None = None,
     unlabelled: str | None = None,
     given: str | None = None,
@@ -101,7 +107,8 @@ def read(
     labels: str | None = None,
     seed: int = 0,
 ) -> Dataset:
-    """Read files into ``folder``.  ``fields`` are the recipe's (name -> type), ``named`` maps a field to a column.
+    """Read files into ``folder``.  ``fields`` are the recipe's (name -> type), those in ``optional`` may be absent;
+    ``named`` maps a field to a column.  Without ``fields`` what the data holds decides.
 
     ``test`` is a file or a share of the source, ``given`` a file of candidates made elsewhere.  Raises DataError for
     what cannot be used; nothing is left in the folder then that a run would read.
@@ -110,7 +117,7 @@ def read(
     table = open_table(data)
     descriptions = read_labels(labels) if labels else {}
     folder.mkdir(parents=True, exist_ok=True)
-    reader = Reader(folder, fields, named or {})
+    reader = Reader(folder, fields, named or {}, optional)
     reader.take(table, "")
     if unlabelled:
         reader.take(open_table(unlabelled), "pool")
@@ -199,6 +206,7 @@ def _finish(reader: Reader, share: float | None, seed: int) -> Dataset:
         fingerprint=digest(*prints).hex(),
         guessed=dict(mapped.guessed),
         warnings=warnings,
+        broken=reader.broken,
     )
 
 
@@ -265,4 +273,4 @@ def _fraction(label: str) -> bool:
         return False
 
 
-__all__ = ["ROWS_PER_PART", "SETS", "SET_BITS", "Dataset", "load", "read", "read_labels", "table_print"]
+__all__ = ["SETS", "SET_BITS", "Dataset", "load", "parts_of", "read", "read_labels", "table_print"]

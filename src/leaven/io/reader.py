@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaven.errors import DataError, brief, listed
 from leaven.fields import TYPES
 from leaven.io.columns import BY_NAME, OURS, SPLIT_NAMES, Mapped, map_columns
+from leaven.io.encoded import read_media
 from leaven.io.json_rows import HELD
-from leaven.io.sets import ID, OWN, ROW, RowSet, row_hashes
+from leaven.io.sets import ID, MEDIA_PER_PART, OWN, ROW, RowSet, row_hashes
 from leaven.io.table import Table, check_lengths
+from leaven.media.broken import Broken
 from leaven.records import digest, folded
+from leaven.storage import MEDIA, arrow_of
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+BROKEN = "broken"
 TEXTS = ("text", "caption", "question", "answer", "context", "lang", "group")
 WIDER = {"uint8": "int16", "uint16": "int32", "uint32": "int64", "uint64": "int64", "double": "int64", "float": "int64"}
 """Labels of these types are written back as integers that every reader knows."""
@@ -26,8 +30,10 @@ WIDER = {"uint8": "int16", "uint16": "int32", "uint32": "int64", "uint64": "int6
 class Reader:
     """``sets`` are the rows read so far; ``mapped`` and ``riding`` say which column each field was."""
 
-    def __init__(self, folder: Path, fields: Mapping[str, str], named: Mapping[str, str]) -> None:
-        self.folder, self.fields, self.named = folder, dict(fields), dict(named)
+    def __init__(
+        self, folder: Path, fields: Mapping[str, str], named: Mapping[str, str], optional: Collection[str] = ()
+    ) -> None:
+        self.folder, self.fields, self.named, self.optional = folder, dict(fields), dict(named), set(optional)
         self.sets: dict[str, RowSet] = {}
         self.mapped = Mapped({}, {})
         self.riding: dict[str, str] = {}
@@ -40,6 +46,8 @@ class Reader:
         self.own_ids = False
         self.apart: set[str] = set()
         """Sets from a file of their own that no step makes from: their ids may be those of source rows."""
+        self.broken: list[dict[str, Any]] = []
+        """Rows whose image or sound cannot be read: where it lies, what is wrong, and the row's other columns."""
 
     def take(self, table: Table, into: str) -> None:
         """Read one table: the data itself (``into`` empty: its rows go where they belong), or a whole set."""
@@ -54,23 +62,34 @@ class Reader:
             if into != "pool":
                 self.apart.add(into)
         wrong = _Wrong(table.name)
-        row = 0
-        for batch in table.batches():
-            for name, found in self.batch(batch, mapped, table, row, into, wrong):
-                self.add(name, found, table.name)
-            row += len(batch)
+        media = [name for name in mapped.columns if mapped.types[name] in MEDIA]
+        row, before = 0, len(self.broken)
+        for whole in table.batches():
+            at_a_time = MEDIA_PER_PART if media else len(whole)
+            for batch in (whole.slice(begin, at_a_time) for begin in range(0, len(whole), at_a_time)):
+                for name, found in self.batch(batch, mapped, table, row, into, wrong):
+                    self.add(name, found, table.name)
+                row += len(batch)
         wrong.tell(row)
         if not row:
             raise DataError(f"{table.name} has column names and no rows.", "give at least 2 rows.")
+        if len(self.broken) - before == row:
+            first = self.broken[before]["error"]
+            raise DataError(f"{table.name}: none of its {row:,} files can be read; the first: {first}.", _ways(table))
 
     def begin(self, table: Table) -> Mapped:
         """Map the columns of the data; the others ride along."""
-        self.mapped = mapped = map_columns(table, self.fields, self.named)
+        if not self.fields:
+            kinds = set(table.kinds.values())
+            kind = next((k for k in ("image", "audio") if k in kinds or k in self.named), "text")
+            self.fields = {kind: kind, "label": "label"}
+            self.optional = {"label"} if kind != "text" else set()
+        self.mapped = mapped = map_columns(table, self.fields, self.named, optional=self.optional)
         self.name = table.name
         self.own_ids = ID in table.columns
         self.order = [c for c in table.columns if c not in OURS]
         for name, kind in self.fields.items():
-            if name not in mapped.columns and kind in ("text", "label"):
+            if name not in mapped.columns and kind in ("text", "label", *MEDIA) and name not in self.optional:
                 raise _no_column(table, name, kind, mapped)
         taken = set(mapped.columns.values())
         self.split = next((c for c in table.columns if c.lower() == "split" and c not in taken), "")
@@ -108,10 +127,15 @@ class Reader:
         have = batch.schema.names
         columns: dict[str, Any] = {}
         values: dict[str, list[Any]] = {}
+        broken: dict[int, Broken] = {}
         for name, column in mapped.columns.items():
             kind = mapped.types[name]
             array = batch.column(column)
-            if kind == "label" or kind in TEXTS:
+            if kind in MEDIA:
+                array, values[name] = read_media(array, kind, table, broken)
+            elif arrow_of(kind) is not None:
+                array = self.shaped(array, kind, column, table)
+            elif kind == "label" or (kind in TEXTS and not is_list(array)):
                 self.stored.setdefault(name, WIDER.get(str(array.type), str(array.type)))
                 array = self.texts(array, batch.schema.field(column), table, kind, before)
                 values[name] = wrong.look(name, array, kind, before)
@@ -133,9 +157,14 @@ class Reader:
                 self.by_split(batch, where, table, before)
             if "_synthetic" in have:
                 where[_true(batch.column("_synthetic"))] = "given"
+        for i, error in broken.items():
+            where[i] = BROKEN
+            self.put_aside(batch.slice(i, 1), mapped, error)
         own = batch.column(ID).cast(pa.string()).to_pylist() if self.own_ids and ID in have else None
         names = list(dict.fromkeys(where))
         for name in names:
+            if name == BROKEN:
+                continue
             if len(names) == 1:
                 picked, rows, lists = columns, np.arange(len(batch)), values
             else:
@@ -180,6 +209,29 @@ class Reader:
             else str(array.type)
         )
         raise _no_texts(table.name, field.name, what, kind)
+
+    def shaped(self, array: pa.Array, kind: str, column: str, table: Table) -> pa.Array:
+        """Boxes, points and the like, as they are stored."""
+        import pyarrow as pa
+
+        wanted = arrow_of(kind)
+        if array.type == wanted:
+            return array
+        try:
+            return pa.array(array.to_pylist(), wanted)
+        except (pa.ArrowException, TypeError):
+            raise DataError(
+                f"{table.name}: the column `{column}` holds {array.type}, which is no list of {kind}.",
+                "rename the column, or give each as the documentation says: docs/images-and-audio.md",
+            ) from None
+
+    def put_aside(self, row: pa.RecordBatch, mapped: Mapped, error: Broken) -> None:
+        """A row whose file cannot be used: it is told of in failed/."""
+        media = {column for name, column in mapped.columns.items() if mapped.types[name] in MEDIA}
+        [cells] = row.to_pylist()
+        path = next((_path_of(cells[column]) for column in media if cells.get(column)), "")
+        fields = {name: (_path_of(value) if name in media else value) for name, value in cells.items()}
+        self.broken.append({"path": path, "reason": error.reason, "error": error.detail, "fields": fields})
 
     def ride(self, batch: pa.RecordBatch, name: str, column: str, table: Table, before: int) -> pa.Array:
         """A column as it is, of the type that it has in the data."""
@@ -246,7 +298,8 @@ class Reader:
             keys = []
         if keys:
             into.own.append(np.frombuffer(b"".join(keys), np.uint64))
-        seen = [v for f, v in zip(fields, lists, strict=True) if self.mapped.types[f] in TEXTS[:-1]]
+        told = {*TEXTS[:-1], "image", "audio"}
+        seen = [v for f, v in zip(fields, lists, strict=True) if self.mapped.types[f] in told and f in values]
         if seen:
             texts = [digest(*[folded(v or "") for v in row], size=8) for row in zip(*seen, strict=True)]
         else:
@@ -260,6 +313,21 @@ class Reader:
         if group:
             hashed = [digest(str(v), size=8) for v in values[group]]
             into.groups.append(np.frombuffer(b"".join(hashed), np.uint64))
+
+
+def is_list(array: pa.Array) -> bool:
+    """True for a column of several texts a row, such as five captions."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_list(array.type) or pa.types.is_large_list(array.type))
+
+
+def _path_of(cell: Any) -> str:
+    return str(cell.get("path") or "") if isinstance(cell, dict) else str(cell or "")
+
+
+def _ways(table: Table) -> str:
+    return "check that the paths lie under the table's own folder." if table.base else "give images or sounds."
 
 
 class _Wrong:
@@ -319,8 +387,12 @@ def _no_texts(name: str, column: str, what: str, kind: str) -> DataError:
 
 
 def _no_column(table: Table, name: str, kind: str, mapped: Mapped) -> DataError:
-    looks = {"label": "a label (few values, repeated)", "text": "a text"}[kind]
-    way = f"name it with --{kind} COLUMN." if name == kind else f"name it with --field {name}=COLUMN."
+    looks = {"label": "a label (few values, repeated)", "text": "a text"}.get(kind, f"the {name} ({kind})")
+    way = (
+        f"name it with --{kind} COLUMN."
+        if name == kind and kind in ("text", "label")
+        else f"name it with --field {name}=COLUMN."
+    )
     taken = ", ".join(f"`{brief(c)}` is the {n}" for n, c in mapped.columns.items() if _said(mapped, n))
     what = f"no other column looks like {looks}; {taken}" if taken else f"no column looks like {looks}"
     return DataError(f"{table.name}: {what}; it has {listed(table.columns)}.", way)

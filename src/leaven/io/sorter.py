@@ -12,36 +12,41 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS_AT_ONCE = 65_536
+BYTES_AT_ONCE = 1 << 28
 MOST_BITS = 7
 """At most 128 files are open at a time; macOS allows 256 by default."""
 KEY = "_key"
 
 
 class Sorter:
-    """Rows go in with ``add``, and come out of ``tables`` by ascending key, at most about ROWS_AT_ONCE at a time.
+    """Rows go in with ``add``, and come out of ``tables`` by ascending key, at most about ROWS_AT_ONCE, and
+    BYTES_AT_ONCE, at a time; ``size`` are the bytes that will come in all, about, ``most`` the stretches wanted.
 
     Each row goes to one of 2**bits files by the top bits of its key; each file is then small enough to sort.
     """
 
-    def __init__(self, folder: Path, schema: pa.Schema, rows: int) -> None:
+    def __init__(self, folder: Path, schema: pa.Schema, rows: int, size: int, most: int = 1 << MOST_BITS) -> None:
         import pyarrow as pa
 
         self.folder = folder
-        bits = (max(rows, 1) - 1).bit_length() - (ROWS_AT_ONCE - 1).bit_length()
-        self.bits = min(max(0, bits), MOST_BITS)
+        by_rows = (max(rows, 1) - 1).bit_length() - (ROWS_AT_ONCE - 1).bit_length()
+        by_size = (max(size, 1) - 1).bit_length() - (BYTES_AT_ONCE - 1).bit_length()
+        self.bits = min(max(0, by_rows, by_size), MOST_BITS, most.bit_length() - 1)
         self.schema = schema.append(pa.field(KEY, pa.uint64()))
         folder.mkdir(parents=True, exist_ok=True)
         self.paths = [folder / f"sort-{i:05d}" for i in range(2**self.bits)]
         self.sinks = [pa.OSFile(str(path), "wb") for path in self.paths]
         self.writers = [pa.ipc.new_stream(sink, self.schema) for sink in self.sinks]
         self.held: list[pa.Table] = []
+        self.holding = 0
 
     def add(self, rows: pa.Table | pa.RecordBatch, keys: np.ndarray) -> None:
         import pyarrow as pa
 
         table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
         self.held.append(table.append_column(KEY, pa.array(keys, pa.uint64())))
-        if sum(map(len, self.held)) >= ROWS_AT_ONCE:
+        self.holding += table.nbytes
+        if sum(map(len, self.held)) >= ROWS_AT_ONCE or self.holding >= BYTES_AT_ONCE:
             self._deal()
 
     def _deal(self) -> None:
@@ -51,7 +56,7 @@ class Sorter:
 
         if not self.held:
             return
-        keyed, self.held = pa.concat_tables(self.held).combine_chunks(), []
+        keyed, self.held, self.holding = pa.concat_tables(self.held).combine_chunks(), [], 0
         if not self.bits:
             self.writers[0].write_table(keyed)
             return

@@ -6,8 +6,8 @@ import gzip
 import io
 import shlex
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -29,11 +29,17 @@ MARKS = {
 
 @dataclass(frozen=True)
 class Table:
-    """``name`` is what people call it, ``batches`` reads it anew at each call."""
+    """``name`` is what people call it, ``batches`` reads it anew at each call.
+
+    ``kinds`` are the types of the columns that say themselves what they hold (an image folder's, a Parquet file's of
+    ``datasets``); ``base`` is the folder under which the paths of media lie.
+    """
 
     name: str
     columns: list[str]
     batches: Callable[[], Iterator[pa.RecordBatch]]
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    base: Path | None = None
 
 
 class Held(str):

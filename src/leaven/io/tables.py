@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,11 +70,11 @@ def open_table(where: Any) -> Table:
     if size == 0:
         raise DataError(f"{path.name} is empty (0 bytes).", "give a file with a header line and at least 2 rows.")
     if kind in ("parquet", "pq"):
-        return _parquet([path], path.name)
-    check_encoding(path)
-    if kind in ("csv", "tsv", "txt"):
-        return open_csv(path, tabs=kind == "tsv")
-    return open_json(path)
+        table = _parquet([path], path.name)
+    else:
+        check_encoding(path)
+        table = open_csv(path, tabs=kind == "tsv") if kind in ("csv", "tsv", "txt") else open_json(path)
+    return replace(table, base=table.base or path.parent)
 
 
 def _missing(path: Path, where: str) -> DataError:

@@ -124,6 +124,7 @@ def build(
         chains=chains,
         blend=builder.model(Blend, data.get("blend") or {}, "blend", data.lines.get("blend", 0)),
         fields=builder.fields(data, "fields"),
+        optional=builder.optional(data),
         pool=builder.fields(data, "pool"),
         text=text,
         where=where,
@@ -437,14 +438,23 @@ class _Builder:
         wanted = _KINDS.get(problem["type"], wanted)
         return RecipeError(f"{key} is {said}; {name} allows {wanted}.", f"correct `{key}`; it takes {takes}.", where=at)
 
+    def optional(self, data: Map) -> frozenset[str]:
+        """The fields that end in a question mark, or whose type does: the data may lack them."""
+        value = data.get("fields") or ()
+        said = [(k, v) for k, v in value.items() if isinstance(v, str)] if isinstance(value, Map) else zip(value, value)
+        return frozenset(name.removesuffix("?") for name, kind in said if kind.endswith("?"))
+
     def fields(self, data: Map, key: str) -> dict[str, str]:
         value = data.get(key)
         if value is None:
             return {}
         if isinstance(value, Seq) and all(isinstance(v, str) for v in value):
-            return {v: v if v in TYPES else VALUE for v in value}
+            names = [v.removesuffix("?") if key == "fields" else v for v in value]
+            return {v: v if v in TYPES else VALUE for v in names}
         if isinstance(value, Map):
             for name, kind in value.items():
+                if isinstance(kind, str) and key == "fields":
+                    kind = kind.removesuffix("?")
                 if not isinstance(kind, list) and kind not in {*TYPES, VALUE}:
                     close = nearest(str(kind), TYPES)
                     raise RecipeError(
@@ -452,7 +462,7 @@ class _Builder:
                         f"the nearest is `{close}`." if close else f"{name}: text",
                         where=self.at(value.lines[name]),
                     )
-            return {k: "label" if isinstance(v, list) else str(v) for k, v in value.items()}
+            return {k: "label" if isinstance(v, list) else str(v).removesuffix("?") for k, v in value.items()}
         raise RecipeError(f"`{key}` is a list of fields.", f"{key}: [text, label]", where=self.at(data.lines[key]))
 
 

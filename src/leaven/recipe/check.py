@@ -20,7 +20,7 @@ def check(recipe: Recipe, columns: Mapping[str, Column], sets: Mapping[str, int]
     found: list[RecipeError] = []
     chains = []
     for name, kind in recipe.fields.items():
-        if name not in columns and kind in TYPES:
+        if name not in columns and kind in TYPES and name not in recipe.optional:
             have = listed(columns)
             raise RecipeError(
                 f"it needs the field {name} ({kind}); the data has {have}.",
@@ -99,7 +99,7 @@ class _Checker:
         branches: dict[str, tuple[Node, ...]] = {}
         after: list[dict[str, Column]] = []
         for name, nodes in fork.branches.items():
-            lacking = [s for s in walk_steps(nodes) if s.op.takes and not self.main(s.op.takes, columns)]
+            lacking = [s for s in walk_steps(nodes) if self.lacks(s.op, columns)]
             if lacking:  # a branch for images in a recipe for texts, say: left out of the plan
                 continue
             checked, columns_after = self.nodes(nodes, dict(columns))
@@ -181,10 +181,21 @@ class _Checker:
             line,
         )
 
-    def main(self, kind: str, columns: Mapping[str, Column]) -> str:
-        """The field of a type that a step means when it names none: the recipe's first, else the data's."""
-        mine = [name for name, t in self.recipe.fields.items() if t == kind and name in columns]
-        return next(iter(mine or [name for name, c in columns.items() if c.type == kind]), "")
+    def lacks(self, op: Operator, columns: Mapping[str, Column]) -> bool:
+        """True where the data has no field of a type that the operator works on, or cannot do without."""
+        there = {column.type for column in columns.values()}
+        named = getattr(op, "on", None) is not None
+        return bool(op.takes and not named and not self.main(op.takes, columns)) or not op.needs <= there
+
+    def main(self, kinds: str, columns: Mapping[str, Column]) -> str:
+        """The field of a type (``text``, or ``text or image``) that a step means when it names none: the recipe's
+        first, else the data's."""
+        for kind in kinds.split(" or "):
+            mine = [name for name, t in self.recipe.fields.items() if t == kind and name in columns]
+            found = next(iter(mine or [name for name, c in columns.items() if c.type == kind]), "")
+            if found:
+                return found
+        return ""
 
     def unknown(self, step: Step, name: str, columns: Mapping[str, Column]) -> None:
         if name in self.lost:
@@ -213,8 +224,9 @@ def advance(step: Step, columns: Mapping[str, Column], data: Mapping[str, Column
     """The columns that stand after a step; a field of the data keeps its type whoever writes it."""
     after = dict(columns)
     if isinstance(step.op, Make):
-        for gone in dropped(step.op.changes(), columns):
-            del after[gone]
+        for gone in dropped(step.op.changes(), columns, step.op.holds):
+            if columns[gone].type not in step.op.moves:
+                del after[gone]
         after.update({name: data.get(name, column) for name, column in step.op.writes().items()})
     elif isinstance(step.op, Note):
         for name, column in step.op.writes().items():

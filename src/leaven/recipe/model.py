@@ -111,6 +111,8 @@ class Recipe:
     about: str = ""
     paper: str = ""
     cost: str = ""
+    optional: frozenset[str] = frozenset()
+    """Those of ``fields`` that the data may lack."""
     let: Mapping[str, Any] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, Template] = field(default_factory=dict)
