@@ -341,6 +341,14 @@ def has_any(value: Any, words: Any) -> bool:
     return any(plain_string(word).casefold() in text for word in items_of(words))
 
 
+def seconds(value: Any) -> float:
+    """How long a sound is."""
+    found = getattr(value, "seconds", None)
+    if not isinstance(found, float):
+        raise Wrong("`seconds` is of a sound", "audio|seconds >= 2")
+    return found
+
+
 def agree(value: Any, x: Any) -> float:
     """The share of a list that equals x; 0 of an empty list."""
     items = items_of(value)
@@ -455,6 +463,7 @@ def _on_text(function: Callable[[str], Any]) -> Callable[..., Any]:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "plain": plain, "tokens": tokens, "has_any": has_any, "agree": agree, "find": find, "split": split,
+    "seconds": seconds,
     "percent": percent, "join": join, "replace": replace, "round": round_digits,
     "sum": total, "tojson": to_json,
     "lower": _on_text(str.lower), "upper": _on_text(str.upper), "capitalize": _on_text(str.capitalize),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from leaven.expressions import Row
 from leaven.fields import Column
-from leaven.records import Record, random_key
+from leaven.records import Record, canonical, random_key
 from leaven.storage import MEDIA, NOTED_ON, to_values
 
 if TYPE_CHECKING:
@@ -71,6 +71,22 @@ class Rows:
         for begin in range(0, len(self), BLOCK):
             yield Rows(self.table.slice(begin, BLOCK), self.kinds)
 
+    def take(self, where: Sequence[int]) -> Rows:
+        """Some of the rows."""
+        import pyarrow as pa
+
+        return Rows(self.table.take(pa.array(where, pa.int64())), self.kinds)
+
+    def said(self, fields: Sequence[str]) -> list[str]:
+        """What each row holds, as one text: an image or a sound by the hash of its bytes."""
+        at_a_time = MEDIA_AT_A_TIME if any(self.kinds.get(name) in MEDIA for name in fields) else BLOCK
+        found = []
+        for begin in range(0, len(self), at_a_time):
+            some = Rows(self.table.slice(begin, at_a_time), self.kinds)
+            columns = [some.column(name) for name in fields]
+            found += ["\n".join(map(plainly, row)) for row in zip(*columns, strict=True)]
+        return found
+
     def row(self, i: int) -> dict[str, Any]:
         """The fields of one row, without ours."""
         [row] = self.table.slice(i, 1).to_pylist()
@@ -90,6 +106,11 @@ class Rows:
         if len(columns) == 1:
             return [value or "" for value in columns[0]]
         return ["\n".join(str(v or "") for v in row) for row in zip(*columns, strict=True)]
+
+
+def plainly(value: Any) -> str:
+    """A value as a text that tells it from others: of an image or a sound the hash of its bytes."""
+    return canonical(value).decode() if hasattr(value, "encoded") else str(value or "")
 
 
 def texts_of(fields: Mapping[str, Any], names: Sequence[str]) -> str:

@@ -21,14 +21,14 @@ class Match(Note):
 
     ``to`` is a template: ``match: {on: text, to: "{{ parent.text }}"}`` is the similarity to the parent.
 
-    Needs two texts.  Writes `match`, from -1 to 1; 0 where one of the two is empty.
+    Needs two texts, images or sounds; of two kinds a model that embeds both.  Writes `match`, from -1 to 1; 0 where one of the two is empty.
 
     >>> Match(["question", "context"])({"question": "where is my card", "context": "where is my card"})[0]["match"]
     1.0
     """
 
     roles: ClassVar[frozenset[str]] = frozenset({"embed"})
-    takes: ClassVar[str] = "text"
+    takes: ClassVar[str] = "text or image or audio"
     on: str | list[str] | None = None
     """Two fields, or one with `to`."""
     to: Text | None = None
@@ -50,11 +50,16 @@ class Match(Note):
         import numpy as np
 
         fields = [self.on] if isinstance(self.on, str) else list(self.on or ())
-        left = ctx.embed([str(r.get(fields[0]) or "") for r in records])
+        left = ctx.vectors(records, fields[:1])
         if self.to is not None:
-            others = [self.to.render(ctx.values(r), ctx.of(r).rng) for r in records]
+            right = ctx.embed([self.to.render(ctx.values(r), ctx.of(r).rng) for r in records])
         else:
-            others = [str(r.get(fields[1]) or "") for r in records]
-        right = ctx.embed(others).astype(np.float64)
+            right = ctx.vectors(records, fields[1:])
+        if left.shape[1] != right.shape[1] and len(records):
+            raise RecipeError(
+                "match compares an image or a sound with a text, and no model at hand puts both into one space.",
+                "--model embed=transformers:FOLDER, of a CLIP or CLAP model",
+            )
+        right = right.astype(np.float64)
         for value in np.round(np.einsum("ij,ij->i", left, right), 6):
             yield {"match": float(value)}

@@ -40,7 +40,7 @@ class Neighbours(Note):
     """
 
     roles: ClassVar[frozenset[str]] = frozenset({"embed"})
-    takes: ClassVar[str] = "text"
+    takes: ClassVar[str] = "text or image or audio"
     k: int = Field(1, ge=1, le=1000)
     """How many."""
     on: str | None = None
@@ -72,7 +72,7 @@ class Neighbours(Note):
         if not rows:  # nothing was made yet
             return {"ids": np.array([], dtype=np.str_), "vectors": ctx.embed([]), "same": np.array([], dtype=np.str_)}
         [table] = rows.values()
-        vectors = ctx.embed(table.texts([self.on or ""]))
+        vectors = ctx.vectors(table, [self.on or ""])
         if self.of == "labels":
             given = np.array([str(v) for v in table.column(str(ctx.constants["label_field"]))])
             names = np.array(list(ctx.labels))
@@ -89,7 +89,7 @@ class Neighbours(Note):
         others = state["vectors"].T.astype(np.float64)  # in float32 the sixth digit would hang on the block
         for begin in range(0, len(records), BLOCK):
             block = records[begin : begin + BLOCK]
-            vectors = ctx.embed([str(r.get(self.on or "") or "") for r in block])
+            vectors = ctx.vectors(block, [self.on or ""])
             cosine = np.round(vectors.astype(np.float64) @ others, 6)
             for record, row in zip(block, cosine, strict=True):
                 if self.of != "labels":

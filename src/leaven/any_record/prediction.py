@@ -28,7 +28,7 @@ class Prediction(Note):
     one group together; a record is judged by the model fitted without its part.  Where every model that knows its
     label saw the record or its root, the one fitted on all rows judges, and ``in_sample`` is 1.
 
-    Needs texts, and labelled rows to learn from.
+    Needs texts, images or sounds, and labelled rows to learn from.
     Writes `prediction`; `label_prob`, the probability of the record's own label; `confidence`, the highest
     probability; `label_norm`, the mean out-of-fold probability of that label's real rows; `in_sample`.
 
@@ -47,7 +47,7 @@ class Prediction(Note):
     target: str = "label"
     """The label to predict."""
     input: list[str] | str | None = None
-    """The fields to predict from; all texts but the target."""
+    """The fields to predict from; all texts, images and sounds but the target."""
     folds: int = Field(5, ge=0, le=20)
     """Into how many parts the real rows are dealt; 0 fits one model on all of them, which saw what it judges."""
     train_on: list[Literal["source", "made"]] | Literal["source", "made"] = "source"
@@ -61,8 +61,8 @@ class Prediction(Note):
         return [self.input] if isinstance(self.input, str) else list(self.input or ())
 
     def bind(self, columns: Mapping[str, Column]) -> Self:
-        """Take all texts for input where none is named, and the data's group."""
-        kinds = ("text", "question", "context", "caption", "answer")
+        """Take all texts, images and sounds for input where none is named, and the data's group."""
+        kinds = ("text", "question", "context", "caption", "answer", "image", "audio")
         texts = [
             name for name, column in columns.items() if column.type in kinds and column.written and name != self.target
         ]
@@ -93,17 +93,21 @@ class Prediction(Note):
 
         from leaven.models.backends.linear import choose_C, fit_linear, predict_proba, stratified_folds
 
-        known = [row for name in sorted(rows) for row in self._training(rows[name], name == "source")]
+        every = {name: list(self._training(rows[name], name == "source")) for name in sorted(rows)}
         labels = list(ctx.labels)
         if self.target != ctx.constants.get("label_field"):
-            labels = sorted({row.label for row in known})
+            labels = sorted({row.label for some in every.values() for row in some})
         code = {label: i for i, label in enumerate(labels)}
-        known = [row for row in known if row.label in code]
+        every = {name: [row for row in some if row.label in code] for name, some in every.items()}
+        known = [row for some in every.values() for row in some]
         if not known:
             raise DataError(f"prediction has no row with a `{self.target}` to learn from.", "label some rows.")
         y = np.array([code[row.label] for row in known])
         real = np.array([row.real for row in known])
-        vectors = ctx.embed([row.text for row in known])
+        fields = self.inputs()
+        vectors = np.concatenate(
+            [ctx.vectors(rows[name].take([row.at for row in some]), fields) for name, some in every.items() if some]
+        )
         judged = real if real.any() else ~real
         chosen = choose_C(vectors[judged], y[judged], seed=ctx.seed)
         state: dict[str, Any] = {"labels": np.array(labels), "C": np.array(chosen)}
@@ -141,11 +145,11 @@ class Prediction(Note):
             if self.group not in rows:
                 raise RecipeError(f"prediction deals by `{self.group}`, which names no field.", "correct `group`.")
             groups = rows.column(self.group)
-        columns = zip(rows.texts(self.inputs()), rows.roots, rows.column(self.target), groups, strict=True)
-        for text, root, label, group in columns:
+        columns = zip(rows.said(self.inputs()), rows.roots, rows.column(self.target), groups, strict=True)
+        for at, (text, root, label, group) in enumerate(columns):
             if label is not None:
                 said = ("text", folded(text)) if group is None else ("group", str(group))
-                yield _Known(text, root, str(label), real, int.from_bytes(digest(*said, size=8), "big"))
+                yield _Known(at, root, str(label), real, int.from_bytes(digest(*said, size=8), "big"))
 
     def notes(self, records: Sequence[Record], ctx: Context) -> Iterator[Mapping[str, Any]]:
         import numpy as np
@@ -154,8 +158,7 @@ class Prediction(Note):
 
         labels = [str(label) for label in ctx.state["labels"]]
         code = {label: i for i, label in enumerate(labels)}
-        inputs = self.inputs()
-        vectors = ctx.embed(["\n".join(str(r.get(f) or "") for f in inputs) for r in records])
+        vectors = ctx.vectors(records, self.inputs())
         given = [r.get(self.target) for r in records]
         own = np.array([-1 if label is None else code.get(str(label), -1) for label in given], np.int64)
         fold, trained = _folds([r.root for r in records], ctx.state)
@@ -195,9 +198,9 @@ class Prediction(Note):
 
 
 class _Known(NamedTuple):
-    """A row to learn from; those of equal ``kin`` share a fold."""
+    """A row to learn from, and its place in its set; those of equal ``kin`` share a fold."""
 
-    text: str
+    at: int
     root: str
     label: str
     real: bool

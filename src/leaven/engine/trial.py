@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from leaven.engine.augment import Reporter, Request, desk_of, named, prepare, same_data, who_plays
 from leaven.engine.folder import Folder
 from leaven.engine.local import Engine, Outcome
@@ -22,6 +25,7 @@ from leaven.io.dataset import Dataset
 from leaven.models.asker import Spend
 from leaven.operators import Keep
 from leaven.recipe import Recipe
+from leaven.storage import to_values
 
 SCORES = 2
 """How many scores stand beside a child."""
@@ -118,9 +122,11 @@ def beside(outcome: Outcome, dataset: Dataset, engine: Engine) -> dict[str, Pare
     roots = {row.get("_root", row["_id"]) for _, row, _ in rows}
     for name in ("source", "pool", "given"):
         if dataset.counts.get(name):
-            for row in sorted(dataset.table(name).to_pylist(), key=lambda row: int(row["_order"])):
-                if row["_id"] in roots:
-                    found[row["_id"]] = Parent(row["_id"], str(row.get(label) or ""), str(row.get(text) or ""))
+            table = dataset.table(name)
+            mine = table.filter(pc.is_in(table.column("_id"), value_set=pa.array(sorted(roots), pa.string())))
+            for row in sorted(mine.to_pylist(), key=lambda row: int(row["_order"])):
+                said = str(row.get(text) or "") if text else _of_media(row, dataset)
+                found[row["_id"]] = Parent(row["_id"], str(row.get(label) or ""), said)
     order = {"kept": 0, "refused": 1, "failed": 2}
     for _, row, state in sorted(rows, key=lambda item: (item[0], order[item[2]])):
         if (row["_id"], state) in seen:
@@ -134,6 +140,30 @@ def beside(outcome: Outcome, dataset: Dataset, engine: Engine) -> dict[str, Pare
     return found
 
 
+def _of_media(row: Mapping[str, Any], dataset: Dataset) -> str:
+    """An image or a sound in words: the file it came from, and its size or length."""
+    for name, kind in dataset.types.items():
+        if kind in ("image", "audio") and row.get(name):
+            [media] = to_values(kind, [row[name]])
+            what = "{} x {}".format(*media.size) if kind == "image" else f"{media.seconds:.2f} s"
+            return f"{media.path or kind}  {what}"
+    return ""
+
+
+def _drawn(row: Mapping[str, Any]) -> str:
+    """What was drawn for a child, step by step: ``warp: rotate 11.2, flip horizontal``."""
+    said = []
+    for entry in row.get("_steps") or ():
+        drawn = json.loads(entry["drawn"] or "{}")
+        told = ", ".join(f"{key} {_brief(value)}" for key, value in drawn.items() if value not in (None, [], {}))
+        said.append(f"{entry['step']}{': ' + told if told else ''}")
+    return "; ".join(said)
+
+
+def _brief(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def _child(row: Mapping[str, Any], state: str, text: str, engine: Engine) -> Child:
     scores = []
     for name in row:
@@ -143,7 +173,7 @@ def _child(row: Mapping[str, Any], state: str, text: str, engine: Engine) -> Chi
     reason = str(row.get("_reason") or "")
     if row.get("_detail") and state == "refused":
         reason = f"{reason}: {row['_detail']}"
-    shown = str(row.get(text) or "")
+    shown = str(row.get(text) or "") if text else _drawn(row)
     if state == "failed":
         shown = json.loads(row["_detail"])["error"]
     return Child(state, shown, tuple(scores[:SCORES]), reason)

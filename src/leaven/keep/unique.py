@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from leaven.context import plainly
 from leaven.keep.near import NEAR_TEST, exact_keys, first_of_near, one_of, seen_before
 from leaven.operators import Keep, State
 from leaven.records import Record, place
@@ -31,7 +32,7 @@ class Unique(Keep):
     [{'text': 'I lost  my card', '_reason': 'duplicate'}]
     """
 
-    takes: ClassVar[str] = "text"
+    takes: ClassVar[str] = "text or image or audio"
     on: str | list[str] | None = None
     """The field, or fields, to compare; the main text."""
     by: Literal["exact", "ngram", "vector"] = "exact"
@@ -58,7 +59,7 @@ class Unique(Keep):
 
         state: dict[str, Any] = {}
         for name, table in rows.items():
-            forms = [self.form(block.texts(self.fields()), ctx) for block in table.blocks()]
+            forms = [self.form(block.said(self.fields()), block, ctx) for block in table.blocks()]
             for key in forms[0] if forms else ():
                 state[f"{name}_{key}"] = np.concatenate([form[key] for form in forms])
             if name == "source":
@@ -70,18 +71,18 @@ class Unique(Keep):
         import numpy as np
 
         fields = self.fields()
-        found = self.form(["\n".join(str(r.get(f) or "") for f in fields) for r in records], ctx)
+        found = self.form(["\n".join(plainly(r.get(f)) for f in fields) for r in records], records, ctx)
         if "source" in self.against:
             places = np.array([0 if r.parents else place(r.id) for r in records], np.uint64)
             found["own"] = one_of(ctx.state["source_place"], places)
         return found
 
-    def form(self, texts: Sequence[str], ctx: Context) -> dict[str, np.ndarray]:
+    def form(self, texts: Sequence[str], of: Rows | Sequence[Record], ctx: Context) -> dict[str, np.ndarray]:
         import numpy as np
 
         found: dict[str, np.ndarray] = {"exact": exact_keys(texts)}
         if self.by == "vector":
-            found["near"] = ctx.embed(texts)
+            found["near"] = ctx.vectors(of, self.fields())
         elif self.by == "ngram":
             found["near"] = np.array(texts, dtype=np.str_)
         return found
