@@ -169,6 +169,10 @@ class Image:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 opened = pillow.open(BytesIO(self._bytes))
+        except pillow.DecompressionBombError:  # Pillow's own limit, which is above ours
+            raise Broken(
+                "too_large", f"{self.path or 'the image'} claims too many pixels; the limit is {MOST_PIXELS:,} in all"
+            ) from None
         except Exception as error:
             raise self._broken(error) from None
         width, height = opened.size
@@ -259,5 +263,4 @@ def _pillow() -> Any:
         from PIL import Image as pillow
     except ImportError:
         raise MissingExtra("images need the extra `image` (Pillow).", 'pip install "leaven[image]"') from None
-    pillow.MAX_IMAGE_PIXELS = None  # checked here, by the header, before anything is decoded
     return pillow
