@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import doctest
 import importlib
 import json
@@ -10,16 +9,20 @@ import pickle
 import random
 import re
 import sys
-from importlib import resources
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from leaven import cli, operators
+from leaven.media.audio import Audio
+from leaven.media.image import Image
 from leaven.operators import Keep, Make, Note, Operator
+from worlds import World, images, pairs, sounds, texts
 
 NAMES = operators.names()
 CHILDREN = {"edit_words": {"n": 3}}
@@ -49,6 +52,8 @@ CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
 """For each operator the steps before it, and its parameters.  With test rows at hand."""
 MODELS = {"chat": "fake:shape", "translate": "fake:shape"}
 """Who plays the roles that operators ask."""
+MENDED: dict[str, tuple[str, ...]] = {}
+"""The types of other fields that a make may change, so that they stay true."""
 CLASSES = {"keep": "KeepIf", "note": "NoteFields"}  # the plain names are those of the base classes
 ALL = [
     {"note": {"luck": "uniform(0, 1)"}}, "blanks", {"fill": {"n": 3}}, "prediction", "neighbours",
@@ -74,29 +79,34 @@ def step(name: str) -> dict[str, Any]:
     return {name: parameters["fields"] if name == "note" else parameters}
 
 
-def desk(file: str, rows: int) -> list[dict[str, str]]:
-    with (resources.files("leaven") / "demo" / file).open(encoding="utf-8") as lines:
-        found = [{"text": r["question"], "label": r["topic"]} for r in csv.DictReader(lines)]
-    return [{**row, "shelf": f"s{i}"} for i, row in enumerate(found[:rows])]
+WORLDS = {"text": texts, "image": images, "audio": sounds, "pair": pairs}
+OF_WORLD: dict[str, str] = {}
+"""For operators that work on any record, or on two fields at a time: the world that shows them, else by `takes`."""
 
 
-SOURCE = desk("desk.csv", 36)
-TEST = [*desk("desk_test.csv", 6), {"text": SOURCE[0]["text"] + " thanks", "label": SOURCE[0]["label"], "shelf": "t"}]
+@cache
+def world_of(name: str) -> World:
+    takes = operators.find(name).takes.partition(" or ")[0]
+    return WORLDS[OF_WORLD.get(name, takes or "text")]()
 
 
-def table(path: Path, rows: list[dict[str, str]]) -> str:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return str(path)
+SOURCE, TEST = texts().source, texts().test
 
 
 def run(
-    folder: Path, steps: list[Any], rows: list[dict[str, str]] = SOURCE, workers: int = 1
+    folder: Path,
+    steps: list[Any],
+    rows: list[dict[str, Any]] | None = None,
+    workers: int = 1,
+    world: World | None = None,
 ) -> dict[str, list[dict[str, Any]]]:
     """The rows of train and refused of a run in an own folder, in the order of the files."""
+    world = world or texts()
     folder.mkdir()
     recipe = folder / "recipe.yaml"
-    recipe.write_text(json.dumps({"fields": ["text", "label"], "steps": steps}))
-    given = [table(folder / "rows.jsonl", rows), "--test", table(folder / "test.jsonl", TEST)]
+    recipe.write_text(json.dumps({"fields": world.fields, "steps": steps}))
+    source = world.table(folder / "rows", world.source if rows is None else rows)
+    given = [source, "--test", world.table(folder / "test", world.test)]
     given += [f"--model={role}={uri}" for role, uri in MODELS.items()]
     code = cli.run(["augment", *given, "-o", str(folder / "out"), "-r", str(recipe), "--workers", str(workers), "-q"])
     assert code == 0
@@ -175,18 +185,20 @@ def test_travels_as_plain_data_and_between_processes(name: str):
 @pytest.mark.parametrize("name", NAMES)
 def test_on_one_record_in_python(name: str):
     _, op = case(name)
-    record = {**SOURCE[3], "blanks": "may we ____ the room", "luck": 0.5}
+    world = world_of(name)
+    record = {**world.source[3], "blanks": "may we ____ the room", "luck": 0.5}
     before = dict(record)
-    rows = op(record, seed=3, source=SOURCE, test=TEST, **MODELS)
-    assert record == before
-    assert rows == op(record, seed=3, source=list(reversed(SOURCE)), test=TEST, **MODELS)
+    rows = op(record, seed=3, source=world.source, test=world.test, **MODELS)
+    assert same(record, before)
+    assert same(rows, op(record, seed=3, source=list(reversed(world.source)), test=world.test, **MODELS))
     assert rows
-    new = {"text"} if isinstance(op, Make) else set()
-    new |= set(op.writes()) if isinstance(op, Make | Note) else set()
+    new = touched(op, world)
     for row in rows:
         assert re.fullmatch(r"\w+", row.get("_reason", "x"))
-        assert {key: row[key] for key in before if key not in new} == {k: v for k, v in before.items() if k not in new}
-        assert new <= set(row) <= {*before, *new, "_reason"}
+        left = [key for key in before if key not in new]
+        assert same({key: row[key] for key in left}, {key: before[key] for key in left})
+        wrote = set(op.writes()) if isinstance(op, Make | Note) else set()
+        assert wrote <= set(row) <= {*before, *new, "_reason"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -194,19 +206,23 @@ def test_in_a_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Children carry their parents, what a step does not touch stays, and neither the order of the file nor the number
     of parts changes a row."""
     before, op = case(name)
+    world = world_of(name)
     steps = [*before, step(name)]
-    found = run(tmp_path / "plain", steps)
+    found = run(tmp_path / "plain", steps, world=world)
     source = sources(tmp_path / "plain")
     made = [row for row in found["train"] if row["_synthetic"]]
+    new = touched(op, world)
     for row in made + found["refused"]:
-        assert len(row["_parents"]) == 1
+        assert len(row["_parents"]) == 1 or "draw" in type(op).model_fields
         parent = source[row["_parents"][0]]
-        assert row["shelf"] == parent["shelf"]
-        assert row["label"] == parent["label"]
+        left = {"shelf", "label"} - new
+        assert {key: row[key] for key in left} == {key: parent[key] for key in left}
         assert row["_steps"][-1]["step"]
+        for entry in row["_steps"]:
+            json.loads(entry["drawn"])
     for row in found["train"]:
         if not row["_synthetic"]:
-            assert {"text": row["text"], "label": row["label"]} == {k: source[row["_id"]][k] for k in ("text", "label")}
+            assert {k: row[k] for k in world.fields} == {k: source[row["_id"]][k] for k in world.fields}
     assert len({row["_id"] for row in found["train"] + found["refused"]}) == len(found["train"] + found["refused"])
     for row in found["refused"]:
         assert re.fullmatch(r"\w+", row["_reason"])
@@ -217,8 +233,10 @@ def test_in_a_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         assert any(row["_step"] == name for row in found["refused"]), "the case shows nothing that it refuses"
         assert made, "the case shows nothing that it keeps"
     many_parts(monkeypatch, 3)
-    other = run(tmp_path / "other", steps, random.Random(5).sample(SOURCE, len(SOURCE)))
-    assert (parts(tmp_path / "plain"), parts(tmp_path / "other")) == (1, 16)
+    shuffled = random.Random(5).sample(world.source, len(world.source))
+    other = run(tmp_path / "other", steps, shuffled, world=world)
+    assert parts(tmp_path / "plain") == 1
+    assert parts(tmp_path / "other") >= 4
     assert by_id(other) == by_id(found)
     assert other["train"] == found["train"], "not in the same order"
 
@@ -226,8 +244,34 @@ def test_in_a_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def many_parts(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     """Parts of so few rows; the names of the modules that know the number are theirs to choose."""
     for name, module in list(sys.modules.items()):
-        if name.startswith("leaven.io.") and hasattr(module, "ROWS_PER_PART"):
-            monkeypatch.setattr(module, "ROWS_PER_PART", rows)
+        for rows_per_part in ("ROWS_PER_PART", "MEDIA_PER_PART"):
+            if name.startswith("leaven.io.") and hasattr(module, rows_per_part):
+                monkeypatch.setattr(module, rows_per_part, rows)
+
+
+def touched(op: Operator, world: World) -> set[str]:
+    """The fields that an operator may change: the one it works on, what it moves along, what it writes."""
+    if not isinstance(op, Make | Note):
+        return set()
+    found = set(op.writes())
+    if isinstance(op, Make):
+        main = next((n for n, kind in world.fields.items() if kind == op.takes.partition(" or ")[0]), "")
+        found |= {*op.changes()} or {main}
+        found |= {name for name, kind in world.fields.items() if kind in {*op.moves, *MENDED.get(op.name, ())}}
+    return found
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal values; images and sounds by their bytes."""
+    if isinstance(one, Image | Audio) and isinstance(other, Image | Audio):
+        return one.encoded == other.encoded
+    if isinstance(one, dict) and isinstance(other, dict):
+        return list(one) == list(other) and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return np.array_equal(one, other)
+    return bool(one == other)
 
 
 def parts(folder: Path) -> int:
