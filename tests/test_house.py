@@ -44,6 +44,7 @@ FLOORS = [
         "expressions",
         "parameters",
         "mixing",
+        "beside",
         "__init__",
     ),
     ("media",),

@@ -23,7 +23,7 @@ from leaven.draws import Draw
 from leaven.errors import RecipeError, suggest
 from leaven.expressions import Expression, Template
 from leaven.fields import SCORE, Column
-from leaven.parameters import Expr, Text
+from leaven.parameters import Expr, File, Text
 from leaven.records import Record, digest
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from leaven.context import Context, Rows
 
-__all__ = ["Expr", "Keep", "Make", "Note", "Operator", "State", "Text", "find", "names"]
+__all__ = ["Expr", "File", "Keep", "Make", "Note", "Operator", "State", "Text", "find", "names"]
 
 PACKAGES = ("any_record", "text", "image", "audio", "pair", "keep")
 

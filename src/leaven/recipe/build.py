@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from leaven import operators, plugins
+from leaven.beside import of_recipe
 from leaven.blend.blend import Blend
 from leaven.draws import Draw, placed
 from leaven.errors import LeavenError, RecipeError, nearest, suggest
@@ -72,12 +73,13 @@ def read(recipe: str, *, sets: Sequence[str] = (), folders: Sequence[str] = ()) 
         path = Path(recipe)
         if path.is_dir():
             raise RecipeError("it is a folder.", "name a file: -r mine.yaml", where=recipe)
-        data = load_file(path)
+        data, folder = load_file(path), path.parent
         text, where, name = path.read_text("utf-8"), path.name, path.stem
     else:
-        text = source(recipe)
+        plugin, colon, _ = recipe.rpartition(":")
+        text, folder = source(recipe), plugins.folder(plugin) / "recipes" if colon else None
         data, where, name = load(text, f"recipe {recipe}"), f"recipe {recipe}", recipe
-    return build(data, text=text, where=where, name=name, sets=sets, folders=folders)
+    return build(data, text=text, where=where, name=name, sets=sets, folders=folders, folder=folder)
 
 
 def source(name: str) -> str:
@@ -93,9 +95,21 @@ def source(name: str) -> str:
 
 
 def build(
-    data: Any, *, text: str, where: str, name: str, sets: Sequence[str] = (), folders: Sequence[str] = ()
+    data: Any,
+    *,
+    text: str,
+    where: str,
+    name: str,
+    sets: Sequence[str] = (),
+    folders: Sequence[str] = (),
+    folder: Path | None = None,
 ) -> Recipe:
-    """Build a recipe from plain data."""
+    """Build a recipe from plain data; files that it names lie in ``folder``, of a built-in one where the user is."""
+    with of_recipe(folder):
+        return _build(data, text=text, where=where, name=name, sets=sets, folders=folders)
+
+
+def _build(data: Any, *, text: str, where: str, name: str, sets: Sequence[str], folders: Sequence[str]) -> Recipe:
     if not isinstance(data, Map) or "steps" not in data:
         raise RecipeError("a recipe is a mapping with the key `steps`.", "see leaven recipes classic-text", where=where)
     for key in data:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from leaven.beside import Beside
 from leaven.blend.blend import Blend
 from leaven.draws import Draw
 from leaven.errors import RecipeError
@@ -123,6 +124,11 @@ class Recipe:
     def steps(self) -> Iterator[Step]:
         for chain in self.chains:
             yield from walk_steps(chain.nodes)
+
+    def files(self) -> dict[str, bytes]:
+        """What the files hold that its steps name."""
+        values = (getattr(step.op, key) for step in self.steps() for key in type(step.op).model_fields)
+        return {value.name: value.data for value in values if isinstance(value, Beside)}
 
 
 def lineage(recipe: Recipe) -> tuple[frozenset[str], frozenset[str]]:
