@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import leaven as lv
+from leaven.draws import Draw
 from leaven.operators import Make, Note
 
 TEXT = {"text": "my card is still lost today", "label": "card"}
@@ -52,6 +53,17 @@ def test_what_is_no_transform():
 
         roles = frozenset({"chat"})
 
-    for op, said in ((lv.Prediction(), "learns from rows"), (Asking(), "asks models"), (lv.keep("x > 1"), "cannot")):
+    class Drawing(Make):
+        """Draws."""
+
+        draw: Draw = Draw(k=1)
+
+    wrong = (
+        (lv.Prediction(), "learns from rows"),
+        (Asking(), "asks models"),
+        (lv.keep("x > 1"), "cannot"),
+        (Drawing(), "draws other rows"),
+    )
+    for op, said in wrong:
         with pytest.raises(lv.RecipeError, match=said):
             lv.as_transform(op)
