@@ -18,7 +18,7 @@ from leaven.context import Context, Rows
 from leaven.draws import Draw
 from leaven.engine.asking import ModelDesk, asking_of
 from leaven.engine.opening import recording
-from leaven.engine.part import answered
+from leaven.engine.part import Changes, answered
 from leaven.errors import DataError, ModelError, RecipeError
 from leaven.fields import VALUE, Column
 from leaven.media.audio import Audio
@@ -58,7 +58,8 @@ def run(
     if isinstance(op, Make):
         made = op.make(record, ctx.of(record))
         assert isinstance(made, Iterator)
-        return [_row(child.fields, child.reason) for child in made]
+        changes = Changes(op, columns_of(record.fields))
+        return [_row(child.fields, child.reason) for child in (changes.drop(record, child) for child in made)]
     assert isinstance(op, Keep)
     if op.scope() == ("record",):
         return [_row(record.fields, op.keep(record, ctx.of(record)).partition(": ")[0])]

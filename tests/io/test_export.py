@@ -205,4 +205,4 @@ def test_what_is_no_run_and_no_kind(out: Path, tmp_path: Path):
         export(out, "json", tmp_path / "a.json")
     with pytest.raises(DataError, match=r"--as csv \| jsonl \| parquet \| chat"):
         export(out, "xml", tmp_path / "a.xml")
-    assert len(KINDS) == 4
+    assert len(KINDS) == 10

@@ -50,7 +50,7 @@ class Rows(Sequence[dict[str, Any]]):
 
         def batches(columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
             for path in paths:
-                with pq.ParquetFile(path) as file:
+                with pq.ParquetFile(path, pre_buffer=False) as file:
                     yield from map(picked, file.iter_batches(columns=columns))
 
         def count() -> int:

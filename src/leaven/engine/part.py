@@ -34,7 +34,7 @@ from leaven.engine.stage import (
     real_rows,
 )
 from leaven.errors import LeavenError
-from leaven.fields import dropped
+from leaven.fields import Column, dropped
 from leaven.media.audio import Audio
 from leaven.media.broken import Broken
 from leaven.media.image import Image
@@ -265,7 +265,7 @@ class _Part:
         """What asking came to: children, columns and records' own errors.  A record that was not asked about has no
         key."""
         found = iter(answers)
-        changes = _Changes(run)
+        changes = Changes(run.step.op, run.columns)
         out: list[Record] = []
         for record, key in zip(records, keys, strict=True):
             answer = next(found) if key else None
@@ -291,7 +291,7 @@ class _Part:
         if isinstance(op, Keep) and op.scope() != ("record",):
             return self.group(run, op, ctx, records, chosen)
         valued = self.valued(run)
-        changes = _Changes(run)
+        changes = Changes(run.step.op, run.columns)
         out: list[Record] = []
         for record, mine in zip(records, chosen, strict=True):
             if not mine:
@@ -388,18 +388,16 @@ class _Part:
                 record.fields.pop(gone, None)
         return record
 
-    def make(self, run: Run, record: Record, children: list[Record], changes: _Changes, key: str) -> list[Record]:
+    def make(self, run: Run, record: Record, children: list[Record], changes: Changes, key: str) -> list[Record]:
         """Children with their ids and history; refused ones put aside."""
         out: list[Record] = []
         for ordinal, child in enumerate(children):
             child.id = child_id(child.parents, key, run.round, ordinal)
             child.steps = (*child.steps, _entry(run, child.drawn))
             child.made = True
-            lost = changes.drop(record, child)
+            child = changes.drop(record, child)
             for name in self.needed:
                 self.remember(name, record, child)
-            if lost and not child.reason:
-                child = child.refuse(f"{lost}_lost", f"{run.step.name} does not move them along")
             if child.reason:
                 self.refuse(child, run.step, child.reason, child.detail)
             else:
@@ -472,20 +470,20 @@ async def answered(op: Operator, record: Record, ctx: Context) -> list[Record] |
     return children
 
 
-class _Changes:
+class Changes:
     """What a child loses: the columns about fields that its operator changed, unless they are said to hold."""
 
-    def __init__(self, run: Run) -> None:
-        self.columns = run.columns
-        self.holds = getattr(run.step.op, "holds", ())
-        self.any_about = any(column.about for column in run.columns.values())
+    def __init__(self, op: Operator, columns: Mapping[str, Column]) -> None:
+        self.columns = columns
+        self.holds = getattr(op, "holds", ())
+        self.any_about = any(column.about for column in columns.values())
         self.known: dict[frozenset[str], frozenset[str]] = {}
 
-    def drop(self, record: Record, child: Record) -> str:
-        """Take what is not true any more from the child; its name where that was an annotation, such as ``boxes``:
-        without it the child would teach that there is nothing in the image."""
+    def drop(self, record: Record, child: Record) -> Record:
+        """Take what is not true any more from the child; refused where that was an annotation, such as ``boxes``: it
+        would teach that there is nothing in the image."""
         if not self.any_about:
-            return ""
+            return child
         changed = frozenset([name for name in child.changed if differ(child.fields[name], record.fields.get(name))])
         if changed not in self.known:
             self.known[changed] = dropped(changed, self.columns, self.holds)
@@ -495,7 +493,7 @@ class _Changes:
                 value = child.fields.pop(gone, None)
                 if self.columns[gone].type in ANNOTATIONS and value is not None and value != []:
                     lost = lost or gone
-        return lost
+        return child.refuse(f"{lost}_lost", "the step does not move it along") if lost and not child.reason else child
 
 
 def join(work: Join, records: list[Record]) -> list[Record]:

@@ -129,8 +129,12 @@ class Writer:
         return np.array([self.codes.get(v, -1) for v in table.column(self.label).to_pylist()], np.int32)
 
     def keys(self, table: pa.Table | pa.RecordBatch) -> np.ndarray:
-        """The hash of (seed, id) of each row: what puts rows in order, and what tells whether two are the same."""
+        """The hash of (seed, id) of each row: by it some of the made rows are chosen, and two told to be the same."""
         return np.array([place(f"{self.seed} {i}") for i in table.column("_id").to_pylist()], np.uint64)
+
+    def order(self, table: pa.Table) -> np.ndarray:
+        """Another hash of (seed, id), which puts rows in order: by the first one those chosen would come first."""
+        return np.array([place(f"order {self.seed} {i}") for i in table.column("_id").to_pylist()], np.uint64)
 
     # -- train/ ---------------------------------------------------------------------------------------------------
 
@@ -143,12 +147,12 @@ class Writer:
             for piece, taken in zip(pieces, ends.taken, strict=True):
                 if taken.any():
                     table = _going(piece, None).filter(pa.array(taken))
-                    sorter.add(self.shown(table, schema), self.keys(table))
+                    sorter.add(self.shown(table, schema), self.order(table))
             if self.recipe.blend.real == "all":
                 for batch in self.source():
-                    keys = self.keys(batch)
-                    stay = ~one_of(ends.real, keys)  # a real row that went through the steps is there already
-                    sorter.add(self.shown(pa.Table.from_batches([batch]).filter(pa.array(stay)), schema), keys[stay])
+                    stay = ~one_of(ends.real, self.keys(batch))  # one that went through the steps is there already
+                    rows_left = pa.Table.from_batches([batch]).filter(pa.array(stay))
+                    sorter.add(self.shown(rows_left, schema), self.order(rows_left))
             for number, (table, _) in enumerate(sorter.tables()):
                 path = folder / f"part-{number:05d}.parquet"
                 pq.write_table(table, path, compression="zstd", row_group_size=self.group_size)

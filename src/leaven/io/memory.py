@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaven.errors import DataError, brief
 from leaven.io.json_rows import HELD
+from leaven.io.media_columns import FEATURES, FEW, is_media, kinds_of
+from leaven.io.media_values import cells_of
 from leaven.io.table import BATCH, SPLIT, Table, check_names, plain_type, with_split
+from leaven.storage import arrow_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,20 +52,44 @@ def _named(kind: str, rows: int) -> str:
     return f"{kind}, {rows:,} row{'' if rows == 1 else 's'}"
 
 
-def of_datasets(name: str, splits: Mapping[str, Any]) -> Table:
+def of_datasets(name: str, splits: Mapping[str, Any], within: Path | None = None) -> Table:
     """Datasets of the package ``datasets``, by their splits; a split without a name makes no column."""
     columns = list(next(iter(splits.values())).column_names) if splits else []
     if not columns:
         raise DataError(f"{name} holds no rows.", "give at least 2 rows.")
     split_column = [SPLIT] if any(splits) and SPLIT not in columns else []
+    first = next(iter(splits.values()))
+    kinds = kinds_of(first.features.arrow_schema)
+    media = [c for c, said in first.features.items() if type(said).__name__ in FEATURES]
 
     def batches() -> Iterator[pa.RecordBatch]:
         for split, part in splits.items():
-            for table in part.with_format("arrow").iter(BATCH):
+            for table in part.with_format("arrow").iter(FEW if media else BATCH):
                 for batch in _plain(table).to_batches():
-                    yield with_split(batch, split)
+                    yield with_split(_with_bytes(batch, media, within), split)
 
-    return Table(name, [*columns, *split_column], batches)
+    return Table(name, [*columns, *split_column], batches, kinds)
+
+
+def _with_bytes(batch: pa.RecordBatch, media: Sequence[str], within: Path | None) -> pa.RecordBatch:
+    """What ``datasets`` holds as paths, with the bytes of the files: they lie where its loader found them.
+
+    Of a dataset that came from the hub only files ``within`` its cache are read: a path in it may name any.
+    """
+    import pyarrow as pa
+
+    for name in media:
+        cells = batch.column(name).to_pylist()
+        if all(cell is None or cell["bytes"] is not None or not cell["path"] for cell in cells):
+            continue
+        for cell in cells:
+            if cell is not None and cell["bytes"] is None and cell["path"]:
+                path = Path(os.path.realpath(cell["path"]))
+                if (within is None or path.is_relative_to(os.path.realpath(within))) and path.is_file():
+                    cell["bytes"] = path.read_bytes()
+        at = batch.schema.get_field_index(name)
+        batch = batch.set_column(at, pa.field(name, arrow_of("image")), pa.array(cells, arrow_of("image")))
+    return batch
 
 
 def _of_frame(frame: Any) -> Table:
@@ -77,7 +106,7 @@ def _of_frame(frame: Any) -> Table:
             arrays.append(pa.array(series, from_pandas=True))
             kinds.append("")
         except (pa.ArrowException, OverflowError, UnicodeEncodeError):
-            array, kind = _column(series.tolist(), name, column)
+            array, kind = column_of(series.tolist(), name, column)
             arrays.append(array)
             kinds.append(kind)
     return _of_table(pa.table(arrays, schema=_schema(names, arrays, kinds)), name)
@@ -113,7 +142,7 @@ def _of_dicts(data: Iterable[Any]) -> Table:
         names.update(dict.fromkeys(row))
     if not names:
         raise DataError(f"{name} holds no rows.", "give at least 2 dicts.")
-    found = [_column([row.get(key) for row in rows], name, str(key)) for key in names]
+    found = [column_of([row.get(key) for row in rows], name, str(key)) for key in names]
     columns = [str(key) for key in names]
     check_names(name, columns, "")
     arrays = [array for array, _ in found]
@@ -122,7 +151,14 @@ def _of_dicts(data: Iterable[Any]) -> Table:
 
 def _of_table(table: pa.Table, name: str) -> Table:
     plain = _plain(table)
-    return Table(name, plain.column_names, lambda: iter(plain.to_batches(max_chunksize=BATCH)))
+    kinds = kinds_of(plain.schema, lambda: _first(plain))
+    size = FEW if is_media(kinds) else BATCH
+    return Table(name, plain.column_names, lambda: iter(plain.to_batches(max_chunksize=size)), kinds)
+
+
+def _first(table: pa.Table) -> dict[str, Any]:
+    """The first value of each column that is one."""
+    return {name: next((v.as_py() for v in table.column(name) if v.is_valid), None) for name in table.column_names}
 
 
 def _plain(table: pa.Table) -> pa.Table:
@@ -143,10 +179,14 @@ def _schema(names: Sequence[str], arrays: Sequence[Any], kinds: Sequence[str]) -
     )
 
 
-def _column(values: Sequence[Any], table: str, name: str) -> tuple[pa.Array, str]:
-    """Python values as an array, and what is nested in them.  Those of several types are texts, as in JSON files."""
+def column_of(values: Sequence[Any], table: str, name: str) -> tuple[pa.Array, str]:
+    """Python values as an array, and what is nested in them.  Those of several types are texts, as in JSON files;
+    images and sounds are bytes and paths, and boxes and the like what they are in every table."""
     import pyarrow as pa
 
+    known = cells_of(values, name)
+    if known is not None:
+        return known, ""
     kind = ""
     try:
         array = pa.array([None if _missing(value) else value for value in values])
@@ -182,8 +222,8 @@ def _missing(value: Any) -> bool:
 
 
 def _said(value: Any) -> Any:
-    """What JSON has no word for: the scalars of numpy as their numbers, anything else as its text."""
-    return value.item() if hasattr(value, "item") else str(value)
+    """What JSON has no word for: what numpy holds as its numbers, anything else as its text."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 def _halved(text: str | None) -> bool:

@@ -1,5 +1,5 @@
-"""Open what a user named as a table: csv, tsv, json, jsonl, Parquet, a folder saved by ``datasets``, a hub id, or rows
-that are in memory.
+"""Open what a user named as a table: csv, tsv, json, jsonl, Parquet, a folder saved by ``datasets``, one of images or
+sounds, shards of webdataset, a hub id, or rows that are in memory.
 
 A table is column names and a function that gives Arrow batches, so that a million rows never stand in memory at once.
 """
@@ -10,7 +10,6 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,9 @@ from leaven.errors import DataError, MissingExtra, nearest
 from leaven.io.columns import SPLIT_NAMES
 from leaven.io.delimited import open_csv
 from leaven.io.json_rows import open_json
+from leaven.io.media_columns import FEW, kinds_of, with_media
+from leaven.io.media_files import Warn
+from leaven.io.media_folder import open_media
 from leaven.io.memory import of_datasets, open_memory
 from leaven.io.table import (
     BATCH,
@@ -32,16 +34,20 @@ from leaven.io.table import (
     unreadable,
     with_split,
 )
+from leaven.io.webdataset import open_tars
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-KINDS = ("csv", "tsv", "txt", "jsonl", "ndjson", "json", "parquet", "pq")
-GIVE = "give .csv, .tsv, .jsonl, .json, .parquet or a folder."
+KINDS = ("csv", "tsv", "txt", "jsonl", "ndjson", "json", "parquet", "pq", "tar")
+GIVE = "give .csv, .tsv, .jsonl, .json, .parquet, .tar or a folder."
 
 
-def open_table(where: Any) -> Table:
-    """Open a file by its name, or rows in memory.  Raises DataError with the file, the row and the way out."""
+def open_table(where: Any, warn: Warn = lambda said: None) -> Table:
+    """Open a file or folder by its name, or rows in memory.  Raises DataError with the file, the row and the way out.
+
+    ``warn`` is told what is left out of a folder of images or sounds.
+    """
     if isinstance(where, Held):
         return where.table
     if not isinstance(where, str | os.PathLike):
@@ -57,12 +63,12 @@ def open_table(where: Any) -> Table:
     except OSError as error:
         raise unreadable(path, error) from None
     if path.is_dir():
-        return _folder(path)
+        return _folder(path, warn)
     if not path.is_file():
         raise DataError("it is no regular file, and data is read twice.", "save it to a file first.", where=where)
     kind = path.name.lower().removesuffix(".gz").rpartition(".")[2]
-    zipped_parquet = path.name.lower().endswith(".gz") and kind in ("parquet", "pq")
-    if kind not in KINDS or "." not in path.name or zipped_parquet:
+    zipped = path.name.lower().endswith(".gz") and kind in ("parquet", "pq", "tar")
+    if kind not in KINDS or "." not in path.name or zipped:
         spreadsheet = kind in ("xlsx", "xls", "ods", "numbers")
         raise DataError(
             f"{path.name}: files of this kind are not read.", "save the sheet as .csv (UTF-8)." if spreadsheet else GIVE
@@ -70,11 +76,12 @@ def open_table(where: Any) -> Table:
     if size == 0:
         raise DataError(f"{path.name} is empty (0 bytes).", "give a file with a header line and at least 2 rows.")
     if kind in ("parquet", "pq"):
-        table = _parquet([path], path.name)
-    else:
-        check_encoding(path)
-        table = open_csv(path, tabs=kind == "tsv") if kind in ("csv", "tsv", "txt") else open_json(path)
-    return replace(table, base=table.base or path.parent)
+        return _parquet([path], path.name)
+    if kind == "tar":
+        return open_tars([path], path.name, warn)
+    check_encoding(path)
+    table = open_csv(path, tabs=kind == "tsv") if kind in ("csv", "tsv", "txt") else open_json(path)
+    return with_media(table, path.parent)
 
 
 def _missing(path: Path, where: str) -> DataError:
@@ -98,7 +105,8 @@ def _parquet(paths: list[Path], name: str, splits: list[str] | None = None) -> T
 
     def stream(path: Path) -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(BATCH)
+            inside = any("binary" in str(field.type) for field in file.schema_arrow)
+            yield from file.iter_batches(FEW if inside else BATCH)
 
     return _arrow(list(zip(splits or [""] * len(paths), paths, strict=True)), name, pq.read_schema, stream)
 
@@ -178,13 +186,14 @@ def _arrow(
                 yield with_split(alike(batch, path), split)
 
     split_column = [SPLIT] if any(split for split, _ in files) and SPLIT not in columns else []
-    return Table(name, columns + split_column, batches)
+    kinds = kinds_of(schema, lambda: next((row for batch in batches() for row in batch.slice(0, 1).to_pylist()), {}))
+    return Table(name, columns + split_column, batches, kinds, first.parent)
 
 
 # -- folders and the hub -----------------------------------------------------------------------------------------
 
 
-def _folder(path: Path) -> Table:
+def _folder(path: Path, warn: Warn) -> Table:
     if (path / "dataset_dict.json").is_file():
         try:
             splits = list(json.loads((path / "dataset_dict.json").read_text("utf-8"))["splits"])
@@ -197,6 +206,9 @@ def _folder(path: Path) -> Table:
         return _saved([("", file) for file in found], path.name)
     if found := [p for p in sorted(path.glob("*.parquet")) if not p.name.startswith((".", "_"))]:
         return _parquet(found, path.name, _splits_of(found))
+    media = open_media(path, warn)
+    if media is not None:
+        return media
     raise DataError(f"{path} holds no table.", _instead(path))
 
 
@@ -219,12 +231,12 @@ def _instead(path: Path) -> str:
     tables = sorted(name for name in files if name.lower().removesuffix(".gz").endswith(ends))
     if tables:
         return f"give the file: {path / tables[0]}"
-    return "give a file, a folder of .parquet files, or one saved by datasets.save_to_disk."
+    return "give a file, or a folder of images or sounds, of .parquet files, or one saved by datasets.save_to_disk."
 
 
 def _hub(name: str) -> Table:
     try:
-        from datasets import load_dataset
+        from datasets import config, load_dataset
     except ImportError:
         raise MissingExtra("data on the hub needs the extra `hub`.", 'pip install "leaven[hub]"', where=name) from None
     try:
@@ -236,7 +248,7 @@ def _hub(name: str) -> Table:
             "check the id and the connection, or give a file.",
             where=f"hf://{name}",
         ) from None
-    return of_datasets(f"hf://{name}", dict(loaded.items()))
+    return of_datasets(f"hf://{name}", dict(loaded.items()), Path(config.HF_CACHE_HOME))
 
 
 __all__ = ["LONGEST_CELL", "Table", "open_table", "too_long"]
