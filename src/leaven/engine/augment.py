@@ -254,7 +254,7 @@ def take_in(request: Request, folder: Folder, recipe: Recipe | None, before: Map
             dev=request.dev,
             labels=request.labels,
             seed=request.seed,
-            **({"given": request.given} if request.given else {}),
+            given=request.given,
         )
         same_data(folder.path, before, dataset)
     except BaseException:

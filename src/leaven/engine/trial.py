@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from leaven.engine.augment import Reporter, Request, desk_of, named, prepare, same_data, who_plays
+from leaven.engine.augment import Reporter, Request, desk_of, named, prepare, same_data
 from leaven.engine.folder import Folder
 from leaven.engine.local import Engine, Outcome
 from leaven.engine.part import within_part
@@ -61,8 +61,6 @@ class Trial:
     waits: list[str]
     """The keeps that decided among these few records and may decide otherwise among all."""
     spend: Spend
-    stored: bool
-    models: Mapping[str, str]
 
 
 def try_out(request: Request, number: int, out: Path | None, reporter: Reporter) -> Trial:
@@ -94,7 +92,6 @@ def try_out(request: Request, number: int, out: Path | None, reporter: Reporter)
             desk=desk,
             embed=named(request).get("embed", ""),
         )
-        models = who_plays(recipe, desk, engine.embedder_name())
         outcome = engine.run()
         waits = [s.name for s in recipe.steps() if isinstance(s.op, Keep) and not within_part(s.op.scope())]
         parents = beside(outcome, dataset, engine)
@@ -103,7 +100,7 @@ def try_out(request: Request, number: int, out: Path | None, reporter: Reporter)
             for parent in parents.values():
                 parent.repairs = repairs.get(parent.id, 0)
         spend = desk.asker.spend if desk else Spend()
-        return Trial(request, recipe, dataset, list(parents.values()), waits, spend, bool(desk and out), models)
+        return Trial(request, recipe, dataset, list(parents.values()), waits, spend)
 
 
 def beside(outcome: Outcome, dataset: Dataset, engine: Engine) -> dict[str, Parent]:
