@@ -6,8 +6,6 @@ records a keep leaves, how long answers are, how many need a repair turn.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from leaven.context import Context
 from leaven.engine.asking import asking_of
-from leaven.engine.augment import Request, desk_of, named, prepare, same_data
-from leaven.engine.folder import LEDGER, Folder
+from leaven.engine.augment import Request, desk_of, engine_of, prepare_aside
+from leaven.engine.folder import Folder, folder_aside
 from leaven.engine.local import Engine
 from leaven.engine.part import answered, with_values
 from leaven.engine.rows import to_records
@@ -92,29 +90,14 @@ def plan(request: Request, out: Path | None, reporter: Reporter, *, sample: int 
     if sample:
         try_out(request, sample, out, reporter)
     with ExitStack() as stack:
-        work = Folder(Path(tempfile.mkdtemp(prefix="leaven-plan-")))
-        stack.callback(shutil.rmtree, work.path, ignore_errors=True)
-        recipe, dataset, _ = prepare(request, work, {})
+        work = stack.enter_context(folder_aside())
+        recipe, dataset = prepare_aside(request, work, out)
         if out:
-            same_data(out, Folder(out).describe(), dataset)
-        dataset.folder.rename(work.input)
-        dataset.folder = work.input
-        if out and (out / LEDGER).is_file():
-            for path in out.glob(f"{LEDGER}*"):
-                shutil.copy(path, work.path / path.name)
+            Folder(out).lend_answers(work)
         desk = desk_of(request, recipe, work.path)
         if desk:
             stack.callback(desk.close)
-        engine = Engine(
-            recipe,
-            dataset,
-            work,
-            seed=request.seed,
-            limit=request.limit,
-            operators=request.operators,
-            desk=desk,
-            embed=named(request).get("embed", ""),
-        )
+        engine = engine_of(request, recipe, dataset, work, desk, reporter)
         return _Planner(request, recipe, dataset, engine).plan()
 
 
