@@ -1,10 +1,12 @@
-"""Property tests draw the same examples everywhere (HYPOTHESIS_PROFILE=search draws new ones); a run in one call."""
+"""Property tests draw the same examples everywhere (HYPOTHESIS_PROFILE=search draws new ones); a run in one call, and a
+server of models on this machine."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import pytest
 from hypothesis import settings
 
 from leaven.cli import run
+from loopback.options import Options
+from loopback.process import Server
 
 Augmented = Callable[[str, list[dict[str, Any]]], list[dict[str, Any]]]
 
@@ -34,3 +38,17 @@ def augmented(tmp_path: Path) -> Augmented:
         return found
 
     return rows
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Server]:
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: Server) -> Server:
+    """One server for all tests of a file, each time as if newly started."""
+    running.set(**asdict(Options()))
+    running.reset()
+    return running

@@ -6,14 +6,11 @@ import json
 import re
 import socket
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from asked import Ran, cli, process, recipe, rows, source
-from loopback.options import Options
 from loopback.process import Server
 from recordings import recording
 from saying import Heard, Said, Saying, chat, error, rewrites
@@ -22,19 +19,6 @@ EVIL = "\x1b[2J\x1b]0;title\x07 \u202etxet\u202c \u2066x\u2069 \x9b31m a\rb"
 LONG = ("Next:", "Leaves", "  | ", "Price", "Range")
 """Lines with commands, paths and names, which are not cut."""
 UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Server]:
-    with Server() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: Server) -> Server:
-    running.set(**asdict(Options()))
-    running.reset()
-    return running
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,12 +21,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     source(tmp_path)
     return tmp_path
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Server]:
-    with Server() as server:
-        yield server
 
 
 def wrong(done: Ran, here: Path, code: int = 1) -> tuple[str, str]:
@@ -163,9 +156,9 @@ def test_a_used_up_quota(here: Path):
     assert following.startswith("Next: raise the quota, then run the same command")
 
 
-def test_an_error_in_the_middle_leaves_what_was_there(here: Path, running: Server):
+def test_an_error_in_the_middle_leaves_what_was_there(here: Path, server: Server):
     """A second command that goes wrong harms neither the finished run nor the answers."""
-    assert augment(f"--model=chat=openai:m@{running.url}").code == 0
+    assert augment(f"--model=chat=openai:m@{server.url}").code == 0
     before = output(here / "out"), len(ledger(here / "out"))
     said = (here / "out" / "run.json").read_bytes()
     with Listener() as gone:
@@ -176,7 +169,7 @@ def test_an_error_in_the_middle_leaves_what_was_there(here: Path, running: Serve
         assert done.code == 1
         assert output(here / "out") == before[0]
         assert len(ledger(here / "out")) == before[1]
-    assert augment(f"--model=chat=openai:m@{running.url}").code == 0
+    assert augment(f"--model=chat=openai:m@{server.url}").code == 0
     assert output(here / "out") == before[0]
     assert json.loads((here / "out" / "run.json").read_bytes())["counts"] == json.loads(said)["counts"]
 
@@ -274,8 +267,8 @@ def test_options_that_are_out_of_bounds(option: tuple[str, str], here: Path):
 
 @pytest.mark.parametrize("content", [b"", b"this is no database" * 100])
 @pytest.mark.parametrize("command", ["augment", "try", "plan", "verify"])
-def test_a_ledger_that_is_damaged(content: bytes, command: str, here: Path, running: Server):
-    named = f"--model=chat=openai:m@{running.url}"
+def test_a_ledger_that_is_damaged(content: bytes, command: str, here: Path, server: Server):
+    named = f"--model=chat=openai:m@{server.url}"
     assert augment(named).code == 0
     for file in (here / "out").glob("ledger.sqlite*"):
         file.unlink()
@@ -291,18 +284,16 @@ def test_a_ledger_that_is_damaged(content: bytes, command: str, here: Path, runn
         assert "no answer is stored" in done.error[0]
 
 
-def test_verify_of_what_is_no_finished_run(here: Path, running: Server):
+def test_verify_of_what_is_no_finished_run(here: Path):
     for folder in ("nowhere", "."):
         done = cli("verify", folder)
         assert done.code == 1
         assert "holds no finished run" in done.error[0]
-    running.set(capacity=4, latency=0.05)
-    running.set(capacity=None, latency=0.0)
     assert not (here / "nowhere").exists()
 
 
-def test_verify_of_another_ledger_says_so(here: Path, running: Server):
-    named = f"--model=chat=openai:m@{running.url}"
+def test_verify_of_another_ledger_says_so(here: Path, server: Server):
+    named = f"--model=chat=openai:m@{server.url}"
     assert augment(named).code == 0
     with sqlite3.connect(here / "out" / "ledger.sqlite") as db:
         db.execute("DELETE FROM answers WHERE rowid = 3")
@@ -315,14 +306,14 @@ def test_verify_of_another_ledger_says_so(here: Path, running: Server):
     db.close()
     assert "remove OUT/parts, and augment asks again" in done.error[1]
     shutil.rmtree(here / "out" / "parts")
-    asked = sum(running.counts()["answered"].values())
+    asked = sum(server.counts()["answered"].values())
     assert augment(named).code == 0
-    assert sum(running.counts()["answered"].values()) == asked + 20 - 3
+    assert sum(server.counts()["answered"].values()) == asked + 20 - 3
     assert cli("verify", "out", "--workers", 1).code == 0
 
 
-def test_an_answer_that_was_changed_is_found(here: Path, running: Server):
-    assert augment(f"--model=chat=openai:m@{running.url}").code == 0
+def test_an_answer_that_was_changed_is_found(here: Path, server: Server):
+    assert augment(f"--model=chat=openai:m@{server.url}").code == 0
     [row] = [row for row in ledger(here / "out") if row["record"] == table(here / "out")[0]["_id"]] or [
         ledger(here / "out")[0]
     ]

@@ -22,7 +22,6 @@ from leaven.errors import BudgetReached, LeavenError, nearest
 
 if TYPE_CHECKING:
     from leaven.engine.augment import Request
-    from leaven.models.config import Config
     from leaven.recipe import Recipe
     from leaven.terminal import Progress
 
@@ -375,21 +374,16 @@ def recipes(
 def runs_here(r: Recipe) -> str:
     """What a recipe needs beside the rows themselves."""
     from leaven.engine.opening import roles_of
+    from leaven.models import config
     from leaven.models.players import Players
 
-    players = Players({}, _config(), recording=lambda said: ())
+    players = Players({}, config.load(), recording=lambda said: ())
     lacking = [role for role, nick in roles_of(r) if not players.who(role, nick)[0]]
     needs = ["--unlabelled"] if r.pool else []
     needs += ["--given"] if any(chain.start == "given" for chain in r.chains) else []
     if lacking:
         needs.append("chat")
     return f"with {', '.join(needs)}" if needs else "yes"
-
-
-def _config() -> Config:
-    from leaven.models import config
-
-    return config.load()
 
 
 @app.command()

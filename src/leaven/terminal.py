@@ -130,8 +130,6 @@ def players(recipe: Recipe, models: Mapping[str, str]) -> str:
 
     found = {}
     for step in recipe.steps():
-        if "embed" in step.op.roles or getattr(step.op, "by", "") == "vector":
-            found["embed"] = models.get("embed") or "wordllama"
         if "fill" in step.op.roles:
             found["fill"] = "ngram"
         if step.op.name == "prediction":
@@ -238,11 +236,7 @@ class Progress:
         self.last_part = self.now()
         for name, n in counts.items():
             self.counts[name] = self.counts.get(name, 0) + n
-        if self.live and (self.now() - self.last_said > 0.25 or self.parts_done == self.parts):
-            self.last_said = self.now()
-            self.draw(*self.lines()[: 1 if self.brief else 2])
-        elif not self.live and self.now() - self.last_said >= 30:
-            self.log(self.one_line())
+        self.refresh(at_once=self.parts_done == self.parts)
         if not self.live and self.parts_done == self.parts and self.now() - self.stage_began > 5:
             made = self.counts.get("on", 0) + self.counts.get("refused", 0)
             self.log(f"step {self.number} of {self.steps}, {self.title}: done, {made:,} records")
@@ -250,10 +244,15 @@ class Progress:
     def spent(self, spend: Spend, flying: int) -> None:
         """Told some times a second while models are asked, from whichever thread waits for them."""
         self.spend, self.flying = spend, flying
-        if self.live and self.now() - self.last_said > 0.25:
+        self.refresh()
+
+    def refresh(self, *, at_once: bool = False) -> None:
+        """Say how far the step is, where it was not said just now: a terminal is drawn anew, a log gets a line."""
+        waited = self.now() - self.last_said
+        if self.live and (waited > 0.25 or at_once):
             self.last_said = self.now()
             self.draw(*self.lines()[: 1 if self.brief else 2])
-        elif not self.live and self.now() - self.last_said >= 30:
+        elif not self.live and waited >= 30:
             self.log(self.one_line())
 
     def say(self, text: str) -> None:

@@ -12,33 +12,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from asked import cli, described, failed, ledger, output, process, recipe, rows, source, table
-from loopback.options import Options
 from loopback.process import Server
 from recordings import recording
 from saying import Heard, Said, Saying, error, rewrites
 
 KILLS = int(os.environ.get("LEAVEN_KILLS", "20"))
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Server]:
-    with Server() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: Server) -> Server:
-    """One server for all tests, each time as if newly started."""
-    running.set(**asdict(Options()))
-    running.reset()
-    return running
 
 
 def chat(server: Server | Saying, model: str = "m") -> str:

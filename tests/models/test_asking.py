@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import json
 import random
-from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -17,22 +15,8 @@ from hypothesis import strategies as st
 from asked import cli, described, failed, ledger, output, recipe, rows, source, table
 from leaven.errors import BudgetReached
 from leaven.models.budget import Budget
-from loopback.options import Options
 from loopback.process import Server
 from saying import Heard, Said, Saying, chat, rewrites
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Server]:
-    with Server() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: Server) -> Server:
-    running.set(**asdict(Options()))
-    running.reset()
-    return running
 
 
 @pytest.fixture

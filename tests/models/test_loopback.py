@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,26 +21,12 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, create_model
 
 from loopback.draws import Draws, digest
-from loopback.options import KINDS, Options
+from loopback.options import KINDS
 from loopback.process import Listener, Server
 from loopback.schema import Maker
 
 ROOT = Path(__file__).parents[2]
 ASK = [{"role": "user", "content": "Where is the card that I ordered last week?"}]
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Server]:
-    with Server() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: Server) -> Server:
-    """One server for all tests, each time as if newly started."""
-    running.set(**asdict(Options()))
-    running.reset()
-    return running
 
 
 @pytest.fixture

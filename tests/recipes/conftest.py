@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from leaven.cli import run
-from loopback.process import Server
 
 Row = dict[str, Any]
 
@@ -54,9 +53,3 @@ def ran(tmp_path: Path) -> Runs:
 
 def table(folder: Path) -> list[Row]:
     return [row for file in sorted(folder.glob("*.parquet")) for row in pq.read_table(file).to_pylist()]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server() as running:
-        yield running

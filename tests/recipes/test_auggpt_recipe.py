@@ -33,6 +33,5 @@ def test_what_repeats_is_refused(ran: Any, tmp_path: Path):
 
 
 def test_one_call_a_record(ran: Any, server: Any):
-    server.reset()
     ran("auggpt", ROWS, chat=f"openai:m@{server.url}")
     assert len(server.bodies()) == len(ROWS)

@@ -38,7 +38,6 @@ def test_shares():
 
 
 def test_a_run(ran: Any, server: Any):
-    server.reset()
     found = ran("promptmix", ROWS, "--limit", "2", chat=f"openai:m@{server.url}")
     written, guessed = [], []
     for body in server.bodies():
@@ -71,7 +70,6 @@ def test_a_run(ran: Any, server: Any):
 
 
 def test_what_labels_mean_stands_in_the_prompts(ran: Any, server: Any, tmp_path: Any):
-    server.reset()
     (tmp_path / "labels.yaml").write_text("".join(f"{label}: all of {label} matters\n" for label in TEXTS))
     ran("promptmix", ROWS, "--limit", "1", "--labels", str(tmp_path / "labels.yaml"), chat=f"openai:m@{server.url}")
     for body in server.bodies():

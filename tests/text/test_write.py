@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,6 @@ from recordings import recording
 CARD = {"text": "my card is lost", "label": "card"}
 SOURCE = [CARD, {"text": "are you open", "label": "Hours"}]
 ASK = "Write about {{ label }}: {{ text }}"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
 
 
 def written(server: Server, op: Write, answer: Any) -> list[dict[str, Any]]:
@@ -73,7 +66,6 @@ def test_a_field_may_be_called_items(server: Server):
 
 
 def test_system_and_prompt(server: Server):
-    server.reset()
     written(server, Write(2, prompt=ASK + " {{ n }}", system="You mind a {{ label }} desk."), {"items": ["a", "b"]})
     [body] = server.bodies()
     system, user = body["messages"]

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import math
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,11 +17,10 @@ from leaven.engine.folder import write_whole
 from leaven.engine.part import ask_part
 from leaven.engine.pieces import going, table_bytes
 from leaven.errors import BudgetReached, More
-from leaven.models.asked_embed import AskedEmbed
+from leaven.models.asked_embed import AskedEmbed, on_a_server
 from leaven.models.asker import Asker, Stopped
 from leaven.models.budget import Budget, dollars
 from leaven.models.conversation import Conversation
-from leaven.models.embedders import BUILT_IN
 from leaven.models.ledger import Ledger
 from leaven.models.players import Players
 from leaven.models.replay import ReplayedPlayers
@@ -85,7 +84,7 @@ class ModelDesk:
 
     def embedder(self) -> AskedEmbed | None:
         """Who makes vectors, where the user named a server for it."""
-        if self.players.named.get("embed", BUILT_IN[0]) in BUILT_IN:
+        if not on_a_server(self.players.named):
             return None
         return AskedEmbed(self.asker, self.players.player("embed")[1], self.run)
 
@@ -117,8 +116,9 @@ class ModelDesk:
         reporter: Reporter,
     ) -> None:
         """Run a stage of one step that asks models over its parts, and put their files in place."""
+        work = self._parts(jobs, lambda table, told: ask_part(stage, table, models, asking, told), reporter)
         with few_collections():
-            self.run(self._parts(stage, jobs, models, asking, reporter), lambda: self.tell(reporter))
+            self.run(work, lambda: self.tell(reporter))
         self.tell(reporter)
 
     def tell(self, reporter: Reporter) -> None:
@@ -128,10 +128,8 @@ class ModelDesk:
 
     async def _parts(
         self,
-        stage: Stage,
         jobs: Sequence[Job],
-        models: Models,
-        asking: Callable[[Operator], Asking],
+        ask: Callable[[Any, Callable[[str], None]], Awaitable[Callable[[], Any]]],
         reporter: Reporter,
     ) -> None:
         waiting = 0
@@ -147,7 +145,7 @@ class ModelDesk:
             reporter.part(1, {"records": 1, what: 1})
 
         async def one(job: Job, table: Any) -> None:
-            finish = await ask_part(stage, table, models, asking, told)
+            finish = await ask(table, told)
             await asyncio.to_thread(lambda: write_whole(Path(job.out), table_bytes(finish())))
 
         try:
@@ -221,8 +219,4 @@ def _raise_first(done: Iterable[asyncio.Task[None]]) -> None:
 
 def records_of(jobs: Sequence[Job]) -> int:
     """How many records the parts hold."""
-    total = 0
-    for job in jobs:
-        states = job.piece.read(["_state", "_id"])
-        total += len(going(states)) if "_state" in states.column_names else len(states)
-    return total
+    return sum(len(going(job.piece.read(["_state", "_id"]))) for job in jobs)

@@ -21,8 +21,9 @@ from leaven.errors import BudgetReached, DataError, ModelError
 from leaven.io import dataset as datasets
 from leaven.io.dataset import Dataset
 from leaven.models import config
+from leaven.models.asked_embed import on_a_server
 from leaven.models.asker import Spend
-from leaven.models.embedders import BUILT_IN
+from leaven.models.replay import asked_as
 from leaven.recipe import Recipe, check, read
 
 if TYPE_CHECKING:
@@ -129,19 +130,10 @@ def augment(request: Request, reporter: Reporter) -> Run:
         reporter.read(dataset, recipe, why, request, not before)
         if desk and before and (stored := desk.ledger.answered()):
             reporter.resumed(stored, before)
-        engine = Engine(
-            recipe,
-            dataset,
-            folder,
-            seed=request.seed,
-            workers=request.workers,
-            limit=request.limit,
-            operators=request.operators,
-            reporter=reporter,
-            desk=desk,
-            embed=named(request).get("embed", ""),
-        )
-        models = who_plays(recipe, desk, engine.embedder_name())
+        engine = engine_of(request, recipe, dataset, folder, desk, reporter)
+        asked = who_plays(recipe, desk) if desk else {}
+        models = {"embed": embedder} if (embedder := engine.embedder_name()) else {}
+        models |= {role: uri for role, (_, uri) in asked.items()}
         reporter.models(models, recipe, request, not before)
         try:
             outcome = engine.run()
@@ -159,7 +151,7 @@ def augment(request: Request, reporter: Reporter) -> Run:
             {
                 **said,
                 "models": models,
-                **(asked_of(recipe, desk, before) if desk else {}),
+                **(asked_of(desk, asked, before) if desk else {}),
                 "spent": spent,
                 "rounds": outcome.rounds,
                 "finished": True,
@@ -185,6 +177,33 @@ def prepare(request: Request, folder: Folder, before: Mapping[str, Any]) -> tupl
         raise
 
 
+def prepare_aside(request: Request, work: Folder, out: Path | None) -> tuple[Recipe, Dataset]:
+    """Recipe and data of a command that leaves no run, in a folder aside; the run in ``out`` has to be of this data."""
+    recipe, dataset, _ = prepare(request, work, {})
+    if out:
+        same_data(out, Folder(out).describe(), dataset)
+    commit_input(work, dataset)
+    return recipe, dataset
+
+
+def engine_of(
+    request: Request, recipe: Recipe, dataset: Dataset, folder: Folder, desk: ModelDesk | None, reporter: StageReporter
+) -> Engine:
+    """What runs the recipe as it was asked for."""
+    return Engine(
+        recipe,
+        dataset,
+        folder,
+        seed=request.seed,
+        workers=request.workers,
+        limit=request.limit,
+        operators=request.operators,
+        reporter=reporter,
+        desk=desk,
+        embed=named(request).get("embed", ""),
+    )
+
+
 def named(request: Request) -> dict[str, str]:
     """The models that the user named: here, and in ``leaven.toml``."""
     return {**config.load().models, **request.models}
@@ -192,7 +211,7 @@ def named(request: Request) -> dict[str, str]:
 
 def desk_of(request: Request, recipe: Recipe, path: Path | None) -> ModelDesk | None:
     """The models that the recipe asks, with the ledger of a folder; None where it asks none."""
-    if not asks(recipe) and named(request).get("embed", BUILT_IN[0]) in BUILT_IN:
+    if not asks(recipe) and not on_a_server(named(request)):
         return None
     players = open_players(
         recipe, request.models, timeout=request.timeout, concurrency=request.concurrency, headers=request.headers
@@ -200,16 +219,13 @@ def desk_of(request: Request, recipe: Recipe, path: Path | None) -> ModelDesk | 
     return open_desk(path, recipe, players, request.budget)
 
 
-def asked_of(recipe: Recipe, desk: ModelDesk, before: Mapping[str, Any]) -> dict[str, Any]:
+def asked_of(desk: ModelDesk, played: Mapping[str, tuple[str, str]], before: Mapping[str, Any]) -> dict[str, Any]:
     """What ``run.json`` says of the models: who answered for which role, under what name in the ledger, and what their
     servers refused."""
     opened = desk.players.opened()
-    asked = {}
-    for role, nick in roles_of(recipe):
-        over, uri = desk.players.who(role, nick)
-        asked[f"{role}.{nick}" if nick else role] = {"role": over, "uri": uri}
-    if desk.players.named.get("embed", BUILT_IN[0]) not in BUILT_IN:
-        asked["embed"] = {"role": "embed", "uri": desk.players.named["embed"]}
+    asked = {name: {"role": over, "uri": uri} for name, (over, uri) in played.items()}
+    if server := on_a_server(desk.players.named):
+        asked["embed"] = {"role": "embed", "uri": server}
     return {
         "asked": asked,
         "ledger_names": {player.uri: player.model for player in opened},
@@ -228,13 +244,9 @@ def _why(stop: BaseException) -> str:
     return {"BudgetReached": "budget", "ModelError": "a model"}.get(type(stop).__name__, "by you")
 
 
-def who_plays(recipe: Recipe, desk: ModelDesk | None, embedder: str) -> dict[str, str]:
-    """The URI of the model for each role that the recipe asks."""
-    found = {"embed": embedder} if embedder else {}
-    for role, nick in roles_of(recipe) if desk else ():
-        assert desk
-        found[f"{role}.{nick}" if nick else role] = desk.players.who(role, nick)[1]
-    return found
+def who_plays(recipe: Recipe, desk: ModelDesk) -> dict[str, tuple[str, str]]:
+    """For each role that the recipe asks the one that really answers, and its URI."""
+    return {asked_as(role, nick): desk.players.who(role, nick) for role, nick in roles_of(recipe)}
 
 
 def take_in(request: Request, folder: Folder, recipe: Recipe | None, before: Mapping[str, Any]) -> Dataset:
@@ -254,7 +266,7 @@ def take_in(request: Request, folder: Folder, recipe: Recipe | None, before: Map
             dev=request.dev,
             labels=request.labels,
             seed=request.seed,
-            **({"given": request.given} if request.given else {}),
+            given=request.given,
         )
         same_data(folder.path, before, dataset)
     except BaseException:

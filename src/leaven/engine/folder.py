@@ -6,13 +6,14 @@ import fcntl
 import json
 import os
 import shutil
-import sqlite3
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from leaven.errors import DataError, MissingExtra, ModelError, RecipeError
+from leaven.models.ledger import answers_in
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,14 +88,15 @@ class Folder:
 
     def answered(self) -> int:
         """How many answers of models are stored here."""
-        file = self.path / LEDGER
-        if not file.is_file():
-            return 0
-        with closing(sqlite3.connect(file)) as ledger:
-            try:
-                return int(ledger.execute("SELECT COUNT(*) FROM answers WHERE answer IS NOT NULL").fetchone()[0])
-            except sqlite3.Error:
-                return 0
+        return answers_in(self.path / LEDGER)
+
+    def lend_answers(self, to: Folder) -> bool:
+        """Copy the ledger into another folder, with its log, should a command have been cut off; False without one."""
+        if not (self.path / LEDGER).is_file():
+            return False
+        for path in self.path.glob(f"{LEDGER}*"):
+            shutil.copy(path, to.path / path.name)
+        return True
 
     def _open(self) -> tuple[list[Path], TextIO]:
         """Make the folder and open its lock: the folders that were made, innermost first, and the lock."""
@@ -148,6 +150,13 @@ class Folder:
 
     def has_state(self, name: str) -> bool:
         return (self.states / f"{name}.npz").is_file()
+
+
+@contextmanager
+def folder_aside() -> Iterator[Folder]:
+    """A folder to work in, which is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="leaven-", ignore_cleanup_errors=True) as path:
+        yield Folder(Path(path))
 
 
 def arrays_bytes(arrays: Mapping[str, Any]) -> bytes:

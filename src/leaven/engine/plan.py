@@ -6,22 +6,19 @@ records a keep leaves, how long answers are, how many need a repair turn.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaven.context import Context
 from leaven.engine.asking import asking_of
-from leaven.engine.augment import Request, desk_of, named, prepare, same_data
-from leaven.engine.folder import LEDGER, Folder
+from leaven.engine.augment import Request, desk_of, engine_of, prepare_aside
+from leaven.engine.folder import Folder, folder_aside
 from leaven.engine.local import Engine
 from leaven.engine.part import answered, with_values
 from leaven.engine.rows import to_records
 from leaven.engine.trial import try_out
-from leaven.errors import LeavenError
 from leaven.io.dataset import Dataset
 from leaven.models.asker import MOST_OUT, Asker, Player
 from leaven.models.budget import Budget
@@ -58,8 +55,6 @@ class Planned:
     tokens_in: Range = (0.0, 0.0)
     tokens_out: Range = (0.0, 0.0)
     usd: Range | None = (0.0, 0.0)
-    role: str = ""
-    model: str = ""
     stored: int = 0
     seconds: float = 0.0
 
@@ -80,8 +75,6 @@ class Plan:
     """Answers of this run that are stored already."""
     unpriced: list[str]
     seconds: Range | None
-    sampled: int = 0
-    waits: list[str] = field(default_factory=list)
 
     def total(self, name: str) -> Range:
         found = [getattr(line, name) for line in self.lines]
@@ -97,31 +90,15 @@ def plan(request: Request, out: Path | None, reporter: Reporter, *, sample: int 
     if sample:
         try_out(request, sample, out, reporter)
     with ExitStack() as stack:
-        work = Folder(Path(tempfile.mkdtemp(prefix="leaven-plan-")))
-        stack.callback(shutil.rmtree, work.path, ignore_errors=True)
-        recipe, dataset, _ = prepare(request, work, {})
+        work = stack.enter_context(folder_aside())
+        recipe, dataset = prepare_aside(request, work, out)
         if out:
-            same_data(out, Folder(out).describe(), dataset)
-        dataset.folder.rename(work.input)
-        dataset.folder = work.input
-        if out and (out / LEDGER).is_file():
-            for path in out.glob(f"{LEDGER}*"):
-                shutil.copy(path, work.path / path.name)
+            Folder(out).lend_answers(work)
         desk = desk_of(request, recipe, work.path)
         if desk:
             stack.callback(desk.close)
-        engine = Engine(
-            recipe,
-            dataset,
-            work,
-            seed=request.seed,
-            limit=request.limit,
-            operators=request.operators,
-            desk=desk,
-            embed=named(request).get("embed", ""),
-        )
-        planner = _Planner(request, recipe, dataset, engine, sample)
-        return planner.plan()
+        engine = engine_of(request, recipe, dataset, work, desk, reporter)
+        return _Planner(request, recipe, dataset, engine).plan()
 
 
 class _Looked(CallFailed):
@@ -145,15 +122,15 @@ class _Look(Asker):
 
 
 class _Planner:
-    def __init__(self, request: Request, recipe: Recipe, dataset: Dataset, engine: Engine, sampled: int) -> None:
+    def __init__(self, request: Request, recipe: Recipe, dataset: Dataset, engine: Engine) -> None:
         self.request, self.recipe, self.dataset, self.engine = request, recipe, dataset, engine
         self.lines: list[Planned] = []
         self.prompts: list[tuple[str, str, str]] = []
         self.leaves: dict[str, list[str]] = {}
         self.unpriced: set[str] = set()
         self.seen = self.stored = 0
-        self.sampled = sampled
-        self.rounds = 1.0
+        self.wanted = 0.0
+        """How many records a round starts, where the repeat around it says so."""
 
     def plan(self) -> Plan:
         for chain in self.recipe.chains:
@@ -162,7 +139,7 @@ class _Planner:
             if self.request.limit:
                 count = min(count, self.request.limit)
             self.walk(chain.nodes, (count, count))
-        found = Plan(
+        return Plan(
             self.request,
             self.recipe,
             self.dataset,
@@ -173,9 +150,7 @@ class _Planner:
             self.stored,
             sorted(self.unpriced),
             self.time(),
-            self.sampled,
         )
-        return found
 
     def rows(self, name: str) -> list[Record]:
         """Records to render prompts with: the first of a set, as a run would order them."""
@@ -214,9 +189,6 @@ class _Planner:
                 records = self.repeat(node, records)
         tell_keeps()
         return records
-
-    wanted = 0.0
-    """How many records a round starts, where the repeat around it says so."""
 
     def repeat(self, node: Repeat, records: Range) -> Range:
         """One round at least; where it goes on until enough are kept, as much again as keeps may refuse."""
@@ -259,8 +231,7 @@ class _Planner:
         for record in self.stand_in:
             desk.run(self.look(step, record, conversation))
         [role] = sorted(step.op.roles & {"chat", "complete", "classify", "translate"})
-        line.role, player = desk.players.player(role, getattr(step.op, "model", None))
-        line.model = player.model
+        _, player = desk.players.player(role, getattr(step.op, "model", None))
         looked = look.asked
         here = max(1, len(self.stand_in))
         fresh = [ask for _, ask, _, stored in looked if not stored]
@@ -314,9 +285,7 @@ class _Planner:
             main = self.dataset.main("text")
             asking = asking_of(op, conversation, self.recipe.texts, main, self.engine.rows_of)
             await answered(op, record, ctx.apart(record, asking))
-        except (CallFailed, LeavenError):
-            pass  # it was looked at, or needs a column that an earlier step writes
-        except Exception:  # what an earlier step would have made is not there
+        except Exception:  # it was looked at, or needs what an earlier step would have made
             pass
 
     def length(self, step: Step, looked: list[Any], seen: int, seen_out: float) -> Range:

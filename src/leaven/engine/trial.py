@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from leaven.engine.augment import Reporter, Request, desk_of, named, prepare, same_data, who_plays
-from leaven.engine.folder import Folder
+from leaven.engine.augment import Reporter, Request, desk_of, engine_of, prepare_aside
+from leaven.engine.folder import Folder, folder_aside
 from leaven.engine.local import Engine, Outcome
 from leaven.engine.part import within_part
 from leaven.engine.pieces import going
@@ -61,40 +59,20 @@ class Trial:
     waits: list[str]
     """The keeps that decided among these few records and may decide otherwise among all."""
     spend: Spend
-    stored: bool
-    models: Mapping[str, str]
 
 
 def try_out(request: Request, number: int, out: Path | None, reporter: Reporter) -> Trial:
     """Run the recipe over ``number`` records, drawn by the seed; of ``out`` only the ledger is written."""
     with ExitStack() as stack:
-        work = Folder(Path(tempfile.mkdtemp(prefix="leaven-try-")))
-        stack.callback(shutil.rmtree, work.path, ignore_errors=True)
+        work = stack.enter_context(folder_aside())
         if out:
-            folder = Folder(out)
-            stack.enter_context(folder.locked())
-            before = folder.describe()
-        recipe, dataset, _ = prepare(request, work, {})
-        if out:
-            same_data(out, before, dataset)
-        dataset.folder.rename(work.input)
-        dataset.folder = work.input
+            stack.enter_context(Folder(out).locked())
+        recipe, dataset = prepare_aside(request, work, out)
         desk = desk_of(request, recipe, out)
         if desk:
             stack.callback(desk.close)
             desk.asker.say = reporter.say
-        engine = Engine(
-            recipe,
-            dataset,
-            work,
-            seed=request.seed,
-            limit=number,
-            operators=request.operators,
-            reporter=reporter,
-            desk=desk,
-            embed=named(request).get("embed", ""),
-        )
-        models = who_plays(recipe, desk, engine.embedder_name())
+        engine = engine_of(replace(request, limit=number, workers=1), recipe, dataset, work, desk, reporter)
         outcome = engine.run()
         waits = [s.name for s in recipe.steps() if isinstance(s.op, Keep) and not within_part(s.op.scope())]
         parents = beside(outcome, dataset, engine)
@@ -103,7 +81,7 @@ def try_out(request: Request, number: int, out: Path | None, reporter: Reporter)
             for parent in parents.values():
                 parent.repairs = repairs.get(parent.id, 0)
         spend = desk.asker.spend if desk else Spend()
-        return Trial(request, recipe, dataset, list(parents.values()), waits, spend, bool(desk and out), models)
+        return Trial(request, recipe, dataset, list(parents.values()), waits, spend)
 
 
 def beside(outcome: Outcome, dataset: Dataset, engine: Engine) -> dict[str, Parent]:

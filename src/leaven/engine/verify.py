@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 from leaven.engine.asking import ModelDesk
 from leaven.engine.augment import versions
-from leaven.engine.folder import LEDGER, Folder
+from leaven.engine.folder import LEDGER, Folder, folder_aside
 from leaven.engine.local import Engine
 from leaven.engine.reporter import Reporter
 from leaven.engine.write import Writer
@@ -62,8 +61,7 @@ def verify(out: Path, reporter: Reporter, *, operators: tuple[str, ...] = (), wo
     if not said.get("finished"):
         raise DataError(f"{out} holds no finished run.", "let leaven augment finish it first; verify repeats it.")
     with ExitStack() as stack:
-        work = Folder(Path(tempfile.mkdtemp(prefix="leaven-verify-")))
-        stack.callback(shutil.rmtree, work.path, ignore_errors=True)
+        work = stack.enter_context(folder_aside())
         shutil.copytree(folder.input, work.input)
         dataset = datasets.load(work.input)
         where = f"recipe {said['recipe']}"
@@ -77,9 +75,7 @@ def verify(out: Path, reporter: Reporter, *, operators: tuple[str, ...] = (), wo
         )
         recipe = check(recipe, dataset.typed(), dataset.counts)
         desk, answers = None, 0
-        if (folder.path / LEDGER).is_file():
-            for path in folder.path.glob(f"{LEDGER}*"):  # its log too, should a run have been cut off
-                shutil.copy(path, work.path / path.name)
+        if folder.lend_answers(work):
             ledger = Ledger(work.path / LEDGER)
             answers = ledger.answered()
             names = said.get("ledger_names", {})

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from leaven.errors import ModelError
 from leaven.models.asker import not_stored
 from leaven.models.calls import Answer, Ask, CallFailed
+from leaven.models.embedders import BUILT_IN
 from leaven.models.ledger import Row
 from leaven.models.prices import most_tokens
 from leaven.records import digest
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
     from leaven.models.asker import Asker, Player
 
 BATCH = 64
-T = TypeVar("T")
+
+
+def on_a_server(named: Mapping[str, str]) -> str:
+    """The URI of the server that the user named for vectors; empty where an embedder in this process makes them."""
+    uri = named.get("embed", "")
+    return "" if uri in BUILT_IN else uri
 
 
 class AskedEmbed:
@@ -70,14 +76,14 @@ class AskedEmbed:
         asker, player = self.asker, self.player
         most = player.price.of(sum(map(most_tokens, texts)), 0) if player.price else 0.0
         await asker.budget.reserve(most)
-        began, usd = time.monotonic(), 0.0
+        began, usd = time.monotonic(), None
         try:
             assert player.limiter is not None
             embed = getattr(player, "embed", None)
             if embed is None:
                 raise ModelError(f"{player.uri} makes no vectors.", "name a server: embed=openai:MODEL@URL")
             (vectors, tokens), tries = await player.limiter.run(lambda: embed(texts))
-            usd = player.price.of(tokens, 0) if player.price else 0.0
+            usd = asker.cost(player, Answer("", tokens_in=tokens))
         except ModelError as error:
             raise error.at("embed") from None
         except CallFailed as failed:  # a keep cannot decide without them: no record's own trouble
@@ -90,24 +96,20 @@ class AskedEmbed:
             broken.retryable = True
             raise broken from None
         finally:
-            asker.budget.settle(most, usd)
+            asker.budget.settle(most, usd or 0.0)
         arrays = [np.asarray(vector, np.float32) for vector in vectors]
-        spend = asker.spend
-        spend.calls, spend.tokens_in, spend.usd = spend.calls + tries, spend.tokens_in + tokens, spend.usd + usd
-        if player.price is None:
-            spend.unpriced.add(player.model)
         seconds = time.monotonic() - began
         rows = []
-        for i, (text, array) in enumerate(zip(texts, arrays, strict=True)):
-            answer = Answer(base64.b64encode(array.tobytes()).decode(), "stop", tokens if i == 0 else 0)
-            cost = (usd if i == 0 else 0.0) if player.price else None
-            ask = Ask("embed", {"input": text})
-            rows.append(
-                Row(
-                    self._key(text), "embed", 0, digest(text).hex(), 0, 0, ask, player.model, answer,
-                    usd=cost, seconds=seconds if i == 0 else 0.0, tries=tries if i == 0 else 0,
-                )
+        for text, array in zip(texts, arrays, strict=True):
+            answer = Answer(base64.b64encode(array.tobytes()).decode(), tokens_in=tokens)
+            row = Row(
+                self._key(text), "embed", 0, digest(text).hex(), 0, 0, Ask("embed", {"input": text}), player.model,
+                answer, usd=usd, seconds=seconds, tries=tries,
             )  # fmt: skip
+            asker.count(player, row)
+            rows.append(row)
+            # The first row has what the whole batch took; a cost that is not known is not known of the others either.
+            tokens, usd, seconds, tries = 0, usd and 0.0, 0.0, 0
         await asyncio.gather(*map(asker.ledger.store, rows))
         return arrays
 

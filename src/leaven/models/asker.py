@@ -124,7 +124,7 @@ class Asker:
         row = Row(key, *place, attempt, about.number, ask, player.model, None, usd=0.0)
         try:
             answer, row.tries = await self._played(player, ask, play)
-            row.answer, row.usd = answer, self._cost(player, answer)
+            row.answer, row.usd = answer, self.cost(player, answer)
             usd = row.usd or 0.0
         except CallFailed as failed:
             row.failed, row.tries = failed, failed.tries
@@ -134,7 +134,7 @@ class Asker:
         finally:
             self.budget.settle(most, usd)
         row.seconds = time.monotonic() - began
-        self._count(player, ask, row)
+        self.count(player, row)
         await self.ledger.store(row)
         if row.failed:
             self.outcome(player, ask.role, row.failed)
@@ -168,15 +168,17 @@ class Asker:
         again = ask.shape is not None and not ask.repair
         return once + player.price.of(2 * tokens_in + tokens_out, tokens_out) if again else once
 
-    def _cost(self, player: Player, answer: Answer) -> float | None:
+    def cost(self, player: Player, answer: Answer) -> float | None:
+        """What an answer costs in USD; None where no price is known."""
         if player.free:
             return 0.0
         return player.price.of(answer.tokens_in, answer.tokens_out) if player.price else None
 
-    def _count(self, player: Player, ask: Ask, row: Row) -> None:
+    def count(self, player: Player, row: Row) -> None:
+        """Add what a call took to the spend of this command."""
         spend = self.spend
         spend.calls += row.tries
-        spend.repairs += ask.repair
+        spend.repairs += row.ask.repair
         if row.answer:
             spend.tokens_in += row.answer.tokens_in
             spend.tokens_out += row.answer.tokens_out

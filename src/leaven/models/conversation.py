@@ -96,7 +96,7 @@ class Conversation:
         wanted: int,
         sampling: Mapping[str, Any],
     ) -> T | str:
-        sampling = {"max_tokens": MOST_OUT, **{k: v for k, v in sampling.items() if v is not None}}
+        sampling = {"max_tokens": MOST_OUT, **sampling}
         if shape is None:
             answer = await self.asker.ask(player, Ask("chat", {"messages": messages}, sampling), about)
             self._note(player)
@@ -140,11 +140,8 @@ class Conversation:
     async def complete(self, prompt: str, about: About, *, nick: str | None = None, **sampling: Any) -> Continuation:
         """How the text goes on; over a chat model where none plays ``complete``, then without log-probabilities."""
         role, player = self.players.player("complete", nick)
-        sampling = {"max_tokens": MOST_OUT, **{k: v for k, v in sampling.items() if v is not None}}
         if role == "complete":
-            answer = await self.asker.ask(player, Ask("complete", {"prompt": prompt}, sampling), about)
-            self._note(player)
-            self.asker.outcome(player, "complete", None)
+            answer = await self._completed(player, prompt, about, {"max_tokens": MOST_OUT, **sampling})
             return Continuation(_stopped(answer.text, sampling.get("stop")), answer.logprob)
         self.asker.once(
             f"complete is played by the chat model {player.model}: it is told to go on, and gives no log-probabilities."
@@ -153,6 +150,12 @@ class Conversation:
         messages = [{"role": "system", "content": CONTINUE}, {"role": "user", "content": prompt}]
         said = await self._chat(player, messages, about, None, 1, sampling)
         return Continuation(_stopped(str(said), stop), None)
+
+    async def _completed(self, player: Player, prompt: str, about: About, sampling: Mapping[str, Any]) -> Answer:
+        answer = await self.asker.ask(player, Ask("complete", {"prompt": prompt}, sampling), about)
+        self._note(player)
+        self.asker.outcome(player, "complete", None)
+        return answer
 
     # -- classify ----------------------------------------------------------------------------------------------------
 
@@ -167,14 +170,10 @@ class Conversation:
         role, player = self.players.player("classify", nick)
         if role == "complete":
             prompt = "\n\n".join(str(m["content"]) for m in messages)
-            ask = Ask("complete", {"prompt": prompt}, {"max_tokens": 1, **_set(sampling)})
-            answer = await self.asker.ask(player, ask, about)
-            self._note(player)
-            self.asker.outcome(player, "classify", None)
-            return _likeliest(answer, among)
+            return _likeliest(await self._completed(player, prompt, about, {"max_tokens": 1, **sampling}), among)
         shape = _one_of(tuple(among))
         try:
-            found = await self._chat(player, messages, about, shape, 1, {"max_tokens": 256, **_set(sampling)})
+            found = await self._chat(player, messages, about, shape, 1, {"max_tokens": 256, **sampling})
         except CallFailed as failed:
             if failed.reason == "no_valid_json":
                 return None
@@ -194,10 +193,6 @@ class Conversation:
         wish = f"Translate the user's text from {source} to {to} (ISO 639-3 codes). Answer with the translation alone."
         messages = [{"role": "system", "content": wish}, {"role": "user", "content": text}]
         return str(await self._chat(player, messages, about, None, 1, sampling))
-
-
-def _set(sampling: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in sampling.items() if v is not None}
 
 
 @lru_cache(maxsize=64)

@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS attempts (
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 """
 INSERT = f"INSERT OR REPLACE INTO answers VALUES ({', '.join('?' * 20)})"
+ANSWERED = "SELECT COUNT(*) FROM answers WHERE answer IS NOT NULL"
 Place = tuple[str, int, str]
 """The step, the round and the record that a call is about."""
 
@@ -75,6 +76,17 @@ def _unwritable(error: Exception) -> DataError:
         "make room on the disk, or end what else holds the file; the same command goes on.",
         next_step=True,
     )
+
+
+def answers_in(file: Path) -> int:
+    """How many answers a ledger holds, which is read as it lies; 0 where it is none."""
+    if not file.is_file():
+        return 0
+    with closing(sqlite3.connect(file)) as found:
+        try:
+            return int(found.execute(ANSWERED).fetchone()[0])
+        except sqlite3.Error:
+            return 0
 
 
 class Ledger:
@@ -224,4 +236,4 @@ class Ledger:
 
     def answered(self) -> int:
         """How many answers are stored."""
-        return int(self._db.execute("SELECT COUNT(*) FROM answers WHERE answer IS NOT NULL").fetchone()[0])
+        return int(self._db.execute(ANSWERED).fetchone()[0])

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from leaven.models.prices import Price
 
 
+def asked_as(role: str, nick: str | None) -> str:
+    """A role as ``run.json`` says who answered for it: its name, with the nick of a second model."""
+    return f"{role}.{nick}" if nick else role
+
+
 @dataclass
 class Replayed:
     """Who answered then."""
@@ -43,7 +48,7 @@ class ReplayedPlayers:
         return over, player.uri
 
     def player(self, role: str, nick: str | None = None) -> tuple[str, Replayed]:
-        player = self._players[f"{role}.{nick}" if nick else role]
+        player = self._players[asked_as(role, nick)]
         return player.role, player
 
     def opened(self) -> list[Replayed]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leaven.show.command_line import command
 from leaven.terminal import WIDTH, cut, shown, spend_line
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from leaven.engine.trial import Child, Parent, Trial
 
 MOST_REASON = 36
@@ -43,14 +42,8 @@ def lines(trial: Trial, out: Path | None) -> list[str]:
         )
         said.append(f"{calls}{repairs}, {rest}{where}")
     following = "plan" if trial.spend.calls or trial.spend.stored else "augment"
-    said.append(f"Next:  {shown(command(following, request, out or _out()))}")
+    said.append(f"Next:  {shown(command(following, request, out or Path('out')))}")
     return said
-
-
-def _out() -> Path:
-    from pathlib import Path
-
-    return Path("out")
 
 
 def _parent(parent: Parent, width: int) -> list[str]:
