@@ -82,7 +82,7 @@ OperatorsOption = Annotated[
     list[str] | None, typer.Option("--operators", metavar="DIR", help="A folder with operators of your own.")
 ]
 DataArgument = Annotated[
-    str, typer.Argument(help="csv, tsv, jsonl, json, Parquet, a saved dataset folder, or hf://ID.")
+    str, typer.Argument(help="csv, tsv, jsonl, json, Parquet, a folder of images or sounds, a saved dataset, hf://ID.")
 ]
 OutOption = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The folder of the run.")]
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, max=256, help="Processes; the result is the same.")]
@@ -334,14 +334,23 @@ def report(run: Annotated[Path, typer.Argument(metavar="OUT", help="The folder o
 @app.command()
 def export(
     run: Annotated[Path, typer.Argument(metavar="OUT", help="The folder of a run.")],
-    kind: Annotated[str, typer.Option("--as", metavar="csv|jsonl|parquet|chat", help="The format.")] = "csv",
-    to: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="The file to write.")] = None,
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            metavar="KIND",
+            help="csv, jsonl, parquet, chat; imagefolder, audiofolder, coco, voc, yolo, webdataset.",
+        ),
+    ] = "csv",
+    to: Annotated[Path | None, typer.Option("-o", "--out", metavar="PATH", help="The file or folder to write.")] = None,
 ) -> None:
-    """Write the blended rows of OUT/train as one file."""
+    """Write the blended rows of OUT/train as one file, or as a folder of images or sounds."""
+    from leaven.io.export import FOLDERS
     from leaven.io.export import export as write
     from leaven.terminal import rows, shown, warn
 
-    path = to or Path(f"{run.name}.{'jsonl' if kind == 'chat' else kind}")
+    name = f"{run.name}-{kind}" if kind in FOLDERS else f"{run.name}.{'jsonl' if kind == 'chat' else kind}"
+    path = to or Path(name)
     answer([f"{rows(write(run, kind, path, warn))} in {shown(str(path))}"])
 
 

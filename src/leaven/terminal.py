@@ -224,6 +224,8 @@ class Progress:
     def waiting(self, what: str) -> None:
         if self.live:
             self.draw(f"{what} ...")
+        elif self.now() - max(self.began, self.last_said) >= 30:
+            self.log(what)
 
     def stage(self, number: int, steps: int, title: str, records: int) -> None:
         self.number, self.steps, self.title, self.parts = number, steps, title, records

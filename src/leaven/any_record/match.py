@@ -21,7 +21,8 @@ class Match(Note):
 
     ``to`` is a template: ``match: {on: text, to: "{{ parent.text }}"}`` is the similarity to the parent.
 
-    Needs two texts, images or sounds; of two kinds a model that embeds both.  Writes `match`, from -1 to 1; 0 where one of the two is empty.
+    Needs two texts, images or sounds; of two kinds a model that embeds both.
+    Writes `match`, from -1 to 1; 0 where one of the two is empty.
 
     >>> Match(["question", "context"])({"question": "where is my card", "context": "where is my card"})[0]["match"]
     1.0

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from leaven.api.measurement import Measurement
     from leaven.api.verification import Verification
     from leaven.io.dataset import Dataset
+    from leaven.train.drawn import Ratio
 
 PARENTS = 5
 CHILDREN = 3
@@ -155,11 +156,21 @@ class Run:
 
         return write(self.path)
 
-    def blend(self, ratio: float | None = None, *, redraw: str | None = None, seed: int = 0) -> Blended:
+    def blend(
+        self,
+        ratio: Ratio = None,
+        *,
+        redraw: str | None = None,
+        seed: int = 0,
+        p: float | None = None,
+        one_per: str | None = None,
+        one_of: str | None = None,
+        transform: Any = (),
+    ) -> Blended:
         """The real rows and ``ratio`` made ones for each, as a dataset for a training loop; see ``Blended``."""
         from leaven.api.blended import Blended
 
-        return Blended(self, ratio, redraw, seed)
+        return Blended(self, ratio, redraw, seed, p=p, one_per=one_per, one_of=one_of, transform=transform)
 
     def __repr__(self) -> str:
         return cut(f"Run {shown(str(self.path))}: {self._numbers()}", WIDTH)

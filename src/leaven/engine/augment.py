@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MANY = 50
 """From this many rows without a label, and as many as there are labels, a pool is worth a recipe of its own."""
-HALF_WRITTEN = (".run.json.", ".report.html.", ".README.md.", ".measure.json.")
+HALF_WRITTEN = (".run.json.", ".report.html.", ".README.md.", ".measure.json.", ".train.arrow.")
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def augment(request: Request, reporter: Reporter) -> Run:
     folder = Folder(request.out)
     with folder.locked(), ExitStack() as stack:
         before = folder.describe()
-        recipe, dataset, why = prepare(request, folder, before)
+        recipe, dataset, why = prepare(request, folder, before, reporter.waiting)
         stack.callback(shutil.rmtree, dataset.folder, ignore_errors=True)
         said = describe(request, recipe, dataset, why)
         stack.enter_context(folder.unharmed())
@@ -126,6 +126,7 @@ def augment(request: Request, reporter: Reporter) -> Run:
             desk.ledger.begin()
             desk.asker.say = reporter.say
         commit_input(folder, dataset)
+        folder.keep_files(recipe.files())
         folder.say({**said, "finished": False})
         reporter.read(dataset, recipe, why, request, not before)
         if desk and before and (stored := desk.ledger.answered()):
@@ -163,10 +164,13 @@ def augment(request: Request, reporter: Reporter) -> Run:
     return run
 
 
-def prepare(request: Request, folder: Folder, before: Mapping[str, Any]) -> tuple[Recipe, Dataset, str]:
-    """The checked recipe, the data that it is about to work on (read aside), and why this recipe."""
+def prepare(
+    request: Request, folder: Folder, before: Mapping[str, Any], told: Callable[[str], None]
+) -> tuple[Recipe, Dataset, str]:
+    """The checked recipe, the data that it is about to work on (read aside), and why this recipe; ``told`` hears how
+    far reading is."""
     recipe = read(request.recipe, sets=request.sets, folders=request.operators) if request.recipe else None
-    dataset = take_in(request, folder, recipe, before)
+    dataset = take_in(request, folder, recipe, before, told)
     try:
         name, why = (request.recipe, "named") if request.recipe else choose_recipe(dataset, "chat" in named(request))
         if recipe is None:
@@ -177,9 +181,11 @@ def prepare(request: Request, folder: Folder, before: Mapping[str, Any]) -> tupl
         raise
 
 
-def prepare_aside(request: Request, work: Folder, out: Path | None) -> tuple[Recipe, Dataset]:
+def prepare_aside(
+    request: Request, work: Folder, out: Path | None, told: Callable[[str], None]
+) -> tuple[Recipe, Dataset]:
     """Recipe and data of a command that leaves no run, in a folder aside; the run in ``out`` has to be of this data."""
-    recipe, dataset, _ = prepare(request, work, {})
+    recipe, dataset, _ = prepare(request, work, {}, told)
     if out:
         same_data(out, Folder(out).describe(), dataset)
     commit_input(work, dataset)
@@ -249,7 +255,9 @@ def who_plays(recipe: Recipe, desk: ModelDesk) -> dict[str, tuple[str, str]]:
     return {asked_as(role, nick): desk.players.who(role, nick) for role, nick in roles_of(recipe)}
 
 
-def take_in(request: Request, folder: Folder, recipe: Recipe | None, before: Mapping[str, Any]) -> Dataset:
+def take_in(
+    request: Request, folder: Folder, recipe: Recipe | None, before: Mapping[str, Any], told: Callable[[str], None]
+) -> Dataset:
     """Read the data aside, into ``input.new``; a folder that holds a run of other data is refused."""
     fields = dict(recipe.fields) if recipe else {}
     aside = folder.path / "input.new"
@@ -267,6 +275,7 @@ def take_in(request: Request, folder: Folder, recipe: Recipe | None, before: Map
             labels=request.labels,
             seed=request.seed,
             given=request.given,
+            told=told,
         )
         same_data(folder.path, before, dataset)
     except BaseException:

@@ -30,6 +30,7 @@ class Folder:
         self.input = path / "input"
         self.parts = path / "parts"
         self.states = path / "states"
+        self.recipe = path / "recipe"
 
     def describe(self) -> dict[str, Any]:
         """What ``run.json`` says; nothing where there is none."""
@@ -138,6 +139,12 @@ class Folder:
         ours = ("lock", "input", "input.new", ".input.old")
         begun = (".run.json.", LEDGER)  # run.json while it is written; the ledger and its logs, which a trial begins
         return any(not (e.name in ours or e.name.startswith(begun)) for e in self.path.iterdir())
+
+    def keep_files(self, files: Mapping[str, bytes]) -> None:
+        """Keep what the recipe's files hold, under the names that it gives them: a replay reads them here."""
+        shutil.rmtree(self.recipe, ignore_errors=True)
+        for name, data in files.items():
+            write_whole(self.recipe / (Path(name).name if Path(name).is_absolute() else name), data)
 
     def save_state(self, name: str, state: Mapping[str, Any]) -> None:
         write_whole(self.states / f"{name}.npz", arrays_bytes(state))

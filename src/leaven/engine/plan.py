@@ -91,7 +91,7 @@ def plan(request: Request, out: Path | None, reporter: Reporter, *, sample: int 
         try_out(request, sample, out, reporter)
     with ExitStack() as stack:
         work = stack.enter_context(folder_aside())
-        recipe, dataset = prepare_aside(request, work, out)
+        recipe, dataset = prepare_aside(request, work, out, reporter.waiting)
         if out:
             Folder(out).lend_answers(work)
         desk = desk_of(request, recipe, work.path)

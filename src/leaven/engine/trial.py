@@ -67,7 +67,7 @@ def try_out(request: Request, number: int, out: Path | None, reporter: Reporter)
         work = stack.enter_context(folder_aside())
         if out:
             stack.enter_context(Folder(out).locked())
-        recipe, dataset = prepare_aside(request, work, out)
+        recipe, dataset = prepare_aside(request, work, out, reporter.waiting)
         desk = desk_of(request, recipe, out)
         if desk:
             stack.callback(desk.close)

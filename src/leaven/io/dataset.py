@@ -7,7 +7,7 @@ Rows are checked, renamed to the recipe's field names, split into sets, given th
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,6 +106,7 @@ def read(
     dev: str | None = None,
     labels: str | None = None,
     seed: int = 0,
+    told: Callable[[str], None] = lambda what: None,
 ) -> Dataset:
     """Read files into ``folder``.  ``fields`` are the recipe's (name -> type), those in ``optional`` may be absent;
     ``named`` maps a field to a column.  Without ``fields`` what the data holds decides.
@@ -114,26 +115,27 @@ def read(
     what cannot be used; nothing is left in the folder then that a run would read.
     """
     share = _share(test)
-    table = open_table(data)
+    warnings: list[str] = []
+    table = open_table(data, warnings.append)
     descriptions = read_labels(labels) if labels else {}
     folder.mkdir(parents=True, exist_ok=True)
-    reader = Reader(folder, fields, named or {}, optional)
+    reader = Reader(folder, fields, named or {}, optional, told)
     reader.take(table, "")
     if unlabelled:
-        reader.take(open_table(unlabelled), "pool")
+        reader.take(open_table(unlabelled, warnings.append), "pool")
     if given:
         if "given" in reader.sets:
             what = f"{reader.name} has made rows of its own (`_synthetic` is true), beside --given {given}"
             raise DataError(f"{what}.", "leave out --given, or put all made rows into its file.")
-        reader.take(open_table(given), "given")
+        reader.take(open_table(given, warnings.append), "given")
         reader.apart.discard("given")  # steps do make from it: an id that a source row has too would name two records
     if test and share is None:
-        reader.take(open_table(test), "test")
+        reader.take(open_table(test, warnings.append), "test")
     if dev:
-        reader.take(open_table(dev), "dev")
+        reader.take(open_table(dev, warnings.append), "dev")
     for into in reader.sets.values():
         into.close()
-    dataset = _finish(reader, share, seed)
+    dataset = _finish(reader, share, seed, warnings)
     dataset.descriptions = descriptions
     if dataset.counts.get("test"):
         shared = f"{test} of {dataset.name}"
@@ -152,7 +154,7 @@ def _share(test: str | None) -> float | None:
     return share
 
 
-def _finish(reader: Reader, share: float | None, seed: int) -> Dataset:
+def _finish(reader: Reader, share: float | None, seed: int, warnings: list[str]) -> Dataset:
     """Decide which rows go where, give them their ids, and write the sets."""
     import numpy as np
 
@@ -161,7 +163,12 @@ def _finish(reader: Reader, share: float | None, seed: int) -> Dataset:
         raise _no_source(reader)
     source, test = sets["source"], sets.get("test")
     refuse_equal_ids([s for s in sets.values() if s.name not in reader.apart])
-    warnings: list[str] = []
+    if reader.broken:
+        many = len(reader.broken)
+        what = "1 file cannot be used" if many == 1 else f"{many:,} files cannot be used"
+        warnings.append(
+            f"{what}, and {'is' if many == 1 else 'are'} in failed/; the first: {reader.broken[0]['error']}"
+        )
     moved = None
     if share is not None:
         if test:

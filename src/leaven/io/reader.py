@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +31,14 @@ class Reader:
     """``sets`` are the rows read so far; ``mapped`` and ``riding`` say which column each field was."""
 
     def __init__(
-        self, folder: Path, fields: Mapping[str, str], named: Mapping[str, str], optional: Collection[str] = ()
+        self,
+        folder: Path,
+        fields: Mapping[str, str],
+        named: Mapping[str, str],
+        optional: Collection[str] = (),
+        told: Callable[[str], None] = lambda what: None,
     ) -> None:
+        self.told = told
         self.folder, self.fields, self.named, self.optional = folder, dict(fields), dict(named), set(optional)
         self.sets: dict[str, RowSet] = {}
         self.mapped = Mapped({}, {})
@@ -70,6 +76,8 @@ class Reader:
                 for name, found in self.batch(batch, mapped, table, row, into, wrong):
                     self.add(name, found, table.name)
                 row += len(batch)
+                if media:
+                    self.told(f"read {table.name}: {row:,} files")
         wrong.tell(row)
         if not row:
             raise DataError(f"{table.name} has column names and no rows.", "give at least 2 rows.")

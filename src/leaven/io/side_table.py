@@ -1,83 +1,84 @@
-"""A small table that a step looks into: concepts, terms, translations.  It stands in memory, read once a process."""
+"""A small table beside a recipe that a step looks into: concepts, terms, translations."""
 
 from __future__ import annotations
 
+import csv
+import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
+from io import StringIO
 from typing import Any
 
-from leaven.errors import DataError, RecipeError, listed
-from leaven.io.delimited import open_csv
-from leaven.io.json_rows import open_json
+from leaven.beside import Beside
+from leaven.errors import RecipeError, listed
+from leaven.plain_yaml import load
 
+WHOLE = re.compile(r"[+-]?\d+")
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 Rows = Sequence[Mapping[str, Any]]
 
 
-def side_table(path: str, columns: Sequence[str] = ()) -> Rows:
-    """The rows of a csv, tsv, json, jsonl or yaml file (a list of mappings), in the file's order.
+def side_table(file: Beside, columns: Sequence[str] = ()) -> Rows:
+    """The rows of a csv, tsv, jsonl, json or yaml file (a list of mappings), in the file's order.
 
-    A column of a csv in which every cell is a number holds numbers; an empty cell is None.  A path is taken from the
-    folder in which leaven runs.  Raises DataError, also where one of ``columns`` is not there.
+    A column of a csv in which every cell is a number holds numbers; an empty cell is None.  Raises RecipeError, also
+    where one of ``columns`` is not there.
     """
-    rows, names = _read(path, version(path))
+    rows, names = _read(file)
     lacking = [name for name in columns if name not in names]
     if lacking:
-        raise DataError(f"it has no column `{lacking[0]}`; it has {listed(names)}.", "rename one of them.", where=path)
+        what = f"it has no column `{lacking[0]}`; it has {listed(names)}."
+        raise RecipeError(what, f"give it the columns {', '.join(columns)}.", where=file.name)
     return rows
-
-
-def version(path: str) -> tuple[int, int]:
-    """Two numbers that a file has until it is changed.  Raises DataError where there is none."""
-    try:
-        stat = Path(path).stat()
-    except OSError:
-        raise DataError("there is no such table.", "a path is taken from the folder you are in.", where=path) from None
-    return stat.st_mtime_ns, stat.st_size
 
 
 @lru_cache(maxsize=16)
-def _read(path: str, version: tuple[int, int]) -> tuple[Rows, Sequence[str]]:
-    """The rows and the names of their columns; a file that was changed is read anew."""
-    file = Path(path)
-    kind = file.suffix.lower()
-    if kind in (".csv", ".tsv", ".txt"):
-        table = open_csv(file, tabs=kind == ".tsv")
-        rows = [row for batch in table.batches() for row in batch.to_pylist()]
-        return _with_numbers(rows, table.columns), table.columns
-    if kind in (".json", ".jsonl", ".ndjson"):
-        table = open_json(file)
-        return [row for batch in table.batches() for row in batch.to_pylist()], table.columns
-    if kind in (".yaml", ".yml"):
-        return _of_yaml(path)
-    raise DataError("a table is csv, tsv, json, jsonl or yaml.", "save it as .csv (UTF-8).", where=path)
+def _read(file: Beside) -> tuple[Rows, Sequence[str]]:
+    """The rows, and the names of their columns."""
+    kind = file.name.lower().rpartition(".")[2]
+    if kind in ("csv", "tsv", "txt"):
+        return _of_csv(file)
+    if kind in ("jsonl", "ndjson", "json"):
+        try:
+            lines = [file.text] if kind == "json" else filter(str.strip, file.text.split("\n"))
+            read = [json.loads(line) for line in lines]
+            rows = read[0] if kind == "json" else read
+        except ValueError as error:
+            raise RecipeError(f"it is no JSON: {error}.", "correct it.", where=file.name) from None
+    elif kind in ("yaml", "yml"):
+        rows = load(file.data, file.name)
+    else:
+        raise RecipeError("a table is csv, tsv, jsonl, json or yaml.", "save it as .csv (UTF-8).", where=file.name)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise RecipeError("a table is a list of mappings.", "- {word: cat, lang: spa}", where=file.name)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return [{name: row.get(name) for name in names} for row in rows], names
 
 
-def _of_yaml(path: str) -> tuple[Rows, Sequence[str]]:
-    from leaven.plain_yaml import load_file
-
+def _of_csv(file: Beside) -> tuple[Rows, Sequence[str]]:
+    text = StringIO(file.text, newline="")
+    delimiter = "\t" if file.name.lower().endswith(".tsv") else max(",;\t", key=file.text.partition("\n")[0].count)
     try:
-        data = load_file(path)
-    except RecipeError as error:  # the loader is the recipes'; this file is the data's
-        raise DataError(error.what, error.fix, where=error.where) from None
-    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
-        raise DataError("a table in yaml is a list of mappings.", "- {word: cat, lang: spa}", where=path)
-    names = list(dict.fromkeys(name for row in data for name in row))
-    return [{name: row.get(name) for name in names} for row in data], names
+        read = [row for row in csv.reader(text, delimiter=delimiter, strict=True) if row]
+    except csv.Error as error:
+        raise RecipeError(f"it is no csv: {error}.", "correct its quotes.", where=file.name) from None
+    if not read or not all(name.strip() for name in read[0]) or len(set(read[0])) < len(read[0]):
+        raise RecipeError("a table begins with the names of its columns, no two alike.", "name them.", where=file.name)
+    names = read[0]
+    for number, row in enumerate(read[1:], 2):
+        if len(row) != len(names):
+            what = f"row {number} has {len(row)} cells; the header has {len(names)}."
+            raise RecipeError(what, "put texts that hold the separator in double quotes.", where=file.name)
+    columns = [_values(cells) for cells in zip(*read[1:])] or [[] for _ in names]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)], names
 
 
-def _with_numbers(rows: list[dict[str, Any]], names: Sequence[str]) -> Rows:
-    for name in names:
-        cells = [row[name] for row in rows]
-        filled = [cell.strip() for cell in cells if cell and cell.strip()]
-        whole = all(re.fullmatch(r"[+-]?\d+", cell) for cell in filled)
-        numbers = filled and all(NUMBER.fullmatch(cell) for cell in filled)
-        for row, cell in zip(rows, cells, strict=True):
-            if not cell or not cell.strip():
-                row[name] = None
-            elif numbers:
-                row[name] = int(cell) if whole else float(cell)
-    return rows
+def _values(cells: Sequence[str]) -> list[Any]:
+    """The cells of a column, as numbers where all are."""
+    filled = [cell.strip() for cell in cells if cell.strip()]
+    as_value: Any = str
+    if filled and all(NUMBER.fullmatch(cell) for cell in filled):
+        as_value = int if all(WHOLE.fullmatch(cell) for cell in filled) else float
+    return [as_value(cell) if cell.strip() else None for cell in cells]

@@ -1,0 +1,43 @@
+"""Samples at another rate, or with as many channels as another sound."""
+
+from __future__ import annotations
+
+from math import gcd
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def resampled(samples: NDArray[Any], rate: int, to: int) -> NDArray[Any]:
+    """Samples (frames x channels) at ``to`` a second: a polyphase filter, so that nothing folds back.
+
+    Its length is that of the sound in seconds, rounded to a sample, and at least one.
+    """
+    import numpy as np
+    from scipy.signal import resample_poly
+
+    if rate == to:
+        return samples
+    shared = gcd(rate, to)
+    wanted = max(1, round(len(samples) * to / rate))
+    found = resample_poly(samples, to // shared, rate // shared, axis=0).astype(np.float32)
+    return of_length(found, wanted)
+
+
+def of_length(samples: NDArray[Any], frames: int) -> NDArray[Any]:
+    """Samples cut at the end, or filled with silence there."""
+    import numpy as np
+
+    if len(samples) >= frames:
+        return samples[:frames]
+    return np.pad(samples, ((0, frames - len(samples)), (0, 0)))
+
+
+def with_channels(samples: NDArray[Any], channels: int) -> NDArray[Any]:
+    """Samples with that many channels: the mean of those that are there, in each; as they are where they fit."""
+    import numpy as np
+
+    if samples.shape[1] == channels:
+        return samples
+    return np.repeat(samples.mean(axis=1, keepdims=True, dtype=np.float32), channels, axis=1)
