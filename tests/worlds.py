@@ -92,6 +92,18 @@ def images() -> World:
     return World(IMAGE_FIELDS, [square(i) for i in range(15)], [square(i, 1) for i in range(3)])
 
 
+def unmasked() -> World:
+    """The pictures without their masks and points, which mixing cannot keep true."""
+    lost = ("mask", "points")
+    whole = images()
+
+    def without(rows: list[Row]) -> list[Row]:
+        return [{name: value for name, value in row.items() if name not in lost} for row in rows]
+
+    fields = {name: kind for name, kind in whole.fields.items() if name not in lost}
+    return World(fields, without(whole.source), without(whole.test))
+
+
 def tone(i: int, salt: int = 0) -> Row:
     """A tone between two silences, with when it sounds."""
     rng = np.random.Generator(np.random.Philox(key=2000 + 1000 * salt + i))

@@ -52,6 +52,8 @@ class Operator(BaseModel):
     """Types of fields that it cannot do without, besides: a branch of ``any`` is left out where the data has none."""
     roles: ClassVar[frozenset[str]] = frozenset()
     """The model roles that it calls."""
+    gives: ClassVar[frozenset[str]] = frozenset()
+    """Names that it gives its own expressions, beside the columns: `row` of a table, `box` of several."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -129,6 +131,7 @@ class Operator(BaseModel):
                     names |= item.reads()
         if self.awaits():  # a prompt sees the step's own parameters
             names -= type(self).model_fields.keys()
+        names -= self.gives
         on = getattr(self, "on", None)
         if on is not None:
             names |= {on} if isinstance(on, str) else set(on)

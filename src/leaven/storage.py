@@ -6,6 +6,7 @@ from, as ``datasets`` writes them; boxes, points, segments and soft labels are l
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ MEDIA = (*IMAGES, "audio")
 NOTED_ON = {"image": ("boxes", "mask", "points", "map"), "audio": ("segments",)}
 """What says where something is in an image, or when in a sound: untrue once that changes, unless it is moved along."""
 
+JSON = "json"
+"""The kind of a column whose values a step noted and no type of ours has a way for: it stands as JSON."""
 Value = Any
 
 
@@ -84,6 +87,7 @@ _DECODE: dict[str, Callable[[Any], Value]] = {
     "audio": lambda cell: Audio(cell["bytes"], cell["path"] or ""),
     "label_probs": lambda cell: {item["label"]: item["prob"] for item in cell},
     "sequence": _matrix,
+    JSON: json.loads,
 }
 _ENCODE: dict[str, Callable[[Value], Any]] = {
     **dict.fromkeys(MEDIA, lambda value: {"bytes": value.encoded, "path": value.path or None}),

@@ -114,8 +114,8 @@ def test_out_of_fold_no_row_is_met_by_its_own_child_nor_by_a_pool_row_that_knows
         return float((np.concatenate(held) == np.concatenate(guess)).mean())
 
     alone = right(child)
-    leaking = right(Rows(child.texts, labels, np.full(len(real), NO_ROOT), child.ids))
-    pool = right(Rows(child.texts, labels, np.full(len(real), POOL), child.ids))
+    leaking = right(Rows(child.items, labels, np.full(len(real), NO_ROOT), child.ids))
+    pool = right(Rows(child.items, labels, np.full(len(real), POOL), child.ids))
     assert leaking == 1.0  # the row itself in training: what must not happen
     assert alone < 0.9
     assert pool < 0.9

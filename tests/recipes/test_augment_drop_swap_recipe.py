@@ -23,7 +23,7 @@ def test_a_negative_beside_each_caption(ran: Any, tmp_path: Path, monkeypatch: p
         tone = np.sin(np.arange(1600) * (i + 1) * 0.02).astype(np.float32)[:, None] * 0.3
         Path(f"{i}.wav").write_bytes(Audio.of(tone, 16000).encoded)
         rows.append({"audio": f"{i}.wav", "caption": caption, "tags": ["cello"]})
-    found = ran("augment-drop-swap", rows)
+    found = ran("augment-drop-swap", rows, "--set", "swap_terms.table=terms.csv")
     assert sorted(row["caption"] for row in found.train) == sorted(CAPTIONS[0::2] * 2)
     ways = {
         "a flute solo": {"a violin solo", "a guitar solo"},

@@ -38,7 +38,8 @@ def test_the_concept_in_text_image_and_boxes(ran: Any, tmp_path: Path, monkeypat
         rows.append(
             {"image": f"{i}.png", "sentence": sentence, "label": "ft"[i % 2], "boxes": [box], "concept": concept}
         )
-    found = ran("culture-mixup", rows)
+    files = ("--set", "concepts.graph=concepts.csv", "--set", "code_switch.lexicon=lexicon.csv")
+    found = ran("culture-mixup", rows, *files)
     assert 1 <= len(found.made) <= 4
     for row in found.made:
         [real] = [real for real in found.real.values() if (pixels(real) == pixels(row))[OUTSIDE].all()]

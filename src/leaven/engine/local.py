@@ -25,11 +25,11 @@ from leaven.engine.folder import Folder, arrays_bytes, write_whole
 from leaven.engine.part import for_all, within_part
 from leaven.engine.pieces import Piece, going, side_by_side, table_bytes
 from leaven.engine.reporter import Reporter, Silent
-from leaven.engine.rows import to_table
+from leaven.engine.rows import kinds_of, to_table
 from leaven.engine.stage import BELOW, DECIDED, Join, Run, Split, Stage
 from leaven.engine.workers import Job, Workers, models, work
 from leaven.errors import BudgetReached
-from leaven.fields import TEXTS, VALUE, Column
+from leaven.fields import TEXTS, Column
 from leaven.io.dataset import SET_BITS, SETS, Dataset, parts_of
 from leaven.keep.near_test import NearTest
 from leaven.models.embedders import choose
@@ -37,6 +37,7 @@ from leaven.models.roles import ASKED
 from leaven.operators import Keep
 from leaven.recipe import Fork, Node, Recipe, Repeat, Start, Step, advance, lineage
 from leaven.records import Record, canonical, child_id, digest, place
+from leaven.storage import MEDIA
 
 if TYPE_CHECKING:
     from leaven.expressions import Expression
@@ -123,7 +124,8 @@ class Engine:
                 if chain.start == "pool":
                     columns = {n: c for n, c in columns.items() if c.type != "label"}
                 self.walk(chain.nodes, stream, columns, 0, ())
-                if "test" in self.dataset.counts and self.dataset.main("text"):
+                media = any(column.type in MEDIA for column in self.typed.values())  # a caption is often said again
+                if "test" in self.dataset.counts and self.dataset.main("text") and not media:
                     self.no_test_row(stream, columns)
                 self.flush(stream)
                 self.made += stream.pieces
@@ -462,7 +464,7 @@ class Engine:
 
     def rows_for(self, name: str, columns: frozenset[str] | set[str]) -> Rows:
         """A set as rows, whose images come out as images."""
-        return Rows(self.set_table(name, columns), {n: c.type for n, c in {**self.written, **self.typed}.items()})
+        return Rows(self.set_table(name, columns), kinds_of({**self.written, **self.typed}, self.schema))
 
     def answers_print(self, run: Run) -> str:
         """What a step's answers hang on besides its own words: who answers, earlier attempts, what examples come of."""
@@ -561,7 +563,7 @@ class Engine:
         pieces = self.made if name == "made" else self.incoming
         wanted = [c for c in self.schema.names if c in columns]
         if name == "stream":  # what steps wrote is there too
-            wanted += [n for n, c in self.written.items() if n in columns and n not in wanted and c.type != VALUE]
+            wanted += [n for n in self.written if n in columns and n not in wanted]
         tables = []
         for piece in pieces:
             table = going(piece.read(["_id", "_root", "_state", *wanted]))

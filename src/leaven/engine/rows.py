@@ -14,7 +14,7 @@ from leaven.engine.stage import BELOW, DECIDED, GOES_ON, HEAD, STEPS, Stage
 from leaven.fields import SCORE, VALUE, Column
 from leaven.io.dataset import SET_BITS, SETS
 from leaven.records import Record
-from leaven.storage import arrow_of, to_cells, to_values
+from leaven.storage import JSON, arrow_of, to_cells, to_values
 
 
 def arrow_type(column: Column, stored: pa.DataType | None) -> pa.DataType:
@@ -30,6 +30,12 @@ def kind_of(name: str, stage: Stage) -> str:
     line, _, own = name.partition(".")
     column = stage.columns.get(own if line in ("parent", "root") else name)
     return column.type if column else VALUE
+
+
+def kinds_of(columns: Mapping[str, Column], data: pa.Schema) -> dict[str, str]:
+    """How the values of each column come out of a table: what steps noted, and no type has a way for, is JSON."""
+    noted = {name for name, column in columns.items() if column.type == VALUE and name not in data.names}
+    return {name: JSON if name in noted else column.type for name, column in columns.items()}
 
 
 def to_records(table: pa.Table | pa.RecordBatch, stage: Stage) -> list[Record]:

@@ -20,6 +20,7 @@ from leaven.context import Rows
 from leaven.engine.folder import Folder, write_whole
 from leaven.engine.part import run_part
 from leaven.engine.pieces import Piece, table_bytes
+from leaven.engine.rows import kinds_of
 from leaven.engine.stage import DECIDED, Stage
 from leaven.models.embedders import LocalModels
 from leaven.operators import find
@@ -112,7 +113,7 @@ def work(job: Job, stage: Stage, embed: Models | None = None) -> dict[str, int]:
     table = job.piece.read()
     table = table.select([n for n in table.column_names if not n.startswith(DECIDED)])
     playing = embed or models(folder, job.models)
-    kinds = tuple((name, column.type) for name, column in stage.columns.items())
+    kinds = tuple(kinds_of(stage.columns, stage.schema).items())
     done = run_part(stage, table, decision, lambda name: states(folder, name), playing, lambda path: drawn(path, kinds))
     write_whole(Path(job.out), table_bytes(done))
     counts = np.bincount(done.column("_state").to_numpy(), minlength=4)

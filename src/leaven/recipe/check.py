@@ -152,7 +152,7 @@ class _Checker:
             ):
                 self.unknown(step, name, columns)
         for expression in step.expressions():
-            allowed = set(columns) | set(self.recipe.let) | set(type(op).model_fields) | KNOWN | {"record"}
+            allowed = set(columns) | set(self.recipe.let) | set(type(op).model_fields) | KNOWN | {"record"} | op.gives
             for name in sorted(expression.names - allowed):
                 if len(self.found) == before:
                     self.unknown(step, name, columns)
@@ -190,12 +190,10 @@ class _Checker:
     def main(self, kinds: str, columns: Mapping[str, Column]) -> str:
         """The field of a type (``text``, or ``text or image``) that a step means when it names none: the recipe's
         first, else the data's."""
-        for kind in kinds.split(" or "):
-            mine = [name for name, t in self.recipe.fields.items() if t == kind and name in columns]
-            found = next(iter(mine or [name for name, c in columns.items() if c.type == kind]), "")
-            if found:
-                return found
-        return ""
+        wanted = kinds.split(" or ")
+        mine = [name for kind in wanted for name, t in self.recipe.fields.items() if t == kind and name in columns]
+        others = [n for kind in wanted for n, column in columns.items() if column.type == kind and n != "branch"]
+        return next(iter([*mine, *others]), "")
 
     def unknown(self, step: Step, name: str, columns: Mapping[str, Column]) -> None:
         if name in self.lost:
