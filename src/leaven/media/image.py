@@ -33,13 +33,16 @@ class Image:
     Equal are two images of the same bytes.  ``path`` is where it came from, for messages; it may be empty.
     """
 
-    __slots__ = ("_bytes", "_codes", "_kind", "_pixels", "path")
+    __slots__ = ("_bytes", "_codes", "_kind", "_open", "_pixels", "_size", "path")
 
     def __init__(self, data: bytes | None, path: str = "") -> None:
         self._bytes = data
         self._pixels: Pixels | None = None
         self._codes: NDArray[Any] | None = None
         self._kind = ""
+        self._size: tuple[int, int] | None = None
+        self._open: Any = None
+        """Pillow's own, once the header is read and before the pixels are: reading it twice costs a tenth."""
         self.path = path
 
     @classmethod
@@ -99,18 +102,16 @@ class Image:
         for array in (self._pixels, self._codes):
             if array is not None:
                 return int(array.shape[1]), int(array.shape[0])
-        with self._opened() as opened:
-            width, height = opened.size
-            turned = opened.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        return (height, width) if turned else (width, height)
+        if self._size is None:
+            self._open = self._opened()
+        assert self._size is not None
+        return self._size
 
     @property
     def kind(self) -> str:
         """``jpeg``, ``jpeggray``, ``png`` or ``pnggray``: how a child of it is encoded."""
         if not self._kind:
-            with self._opened() as opened:
-                base = "jpeg" if opened.format in ("JPEG", "MPO") else "png"
-                self._kind = base + ("gray" if opened.mode in ("L", "1", "LA") or opened.mode.startswith("I") else "")
+            self._open = self._opened()
         return self._kind
 
     @property
@@ -123,7 +124,7 @@ class Image:
     def settle(self) -> None:
         """Encode it where it is new, and let the pixels go."""
         self._bytes = self.encoded
-        self._pixels = self._codes = None
+        self._pixels = self._codes = self._open = None
 
     def check(self) -> None:
         """Read every byte once, at an eighth of the size where the format can.  Raises Broken."""
@@ -181,6 +182,9 @@ class Image:
                 "too_large",
                 f"{self.path or 'the image'} is {width:,} x {height:,} pixels; the limit is {MOST_PIXELS:,} in all",
             )
+        base = "jpeg" if opened.format in ("JPEG", "MPO") else "png"
+        self._kind = base + ("gray" if opened.mode in ("L", "1", "LA") or opened.mode.startswith("I") else "")
+        self._size = (height, width) if _turn(opened) in (5, 6, 7, 8) else (width, height)
         return opened
 
     def _broken(self, error: Exception) -> Broken:
@@ -193,12 +197,12 @@ class Image:
         """The first frame, the right way up."""
         from PIL import ImageOps
 
-        opened = self._opened()
+        opened, self._open = self._open or self._opened(), None
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 opened.load()
-                return ImageOps.exif_transpose(opened)
+                return ImageOps.exif_transpose(opened) if _turn(opened) != 1 else opened
         except Exception as error:
             raise self._broken(error) from None
 
@@ -216,7 +220,7 @@ class Image:
             under = _pillow().new("RGBA", shown.size, (255, 255, 255, 255))
             under.alpha_composite(shown)
             shown = under
-        return np.array(shown if shown.mode == "RGB" else shown.convert("RGB"))
+        return np.asarray(shown if shown.mode == "RGB" else shown.convert("RGB"))
 
     def _decode_codes(self) -> NDArray[Any]:
         import numpy as np
@@ -244,6 +248,15 @@ class Image:
             _pillow().fromarray(pixels).save(out, "JPEG", quality=QUALITY)
             return out.getvalue()
         return png(pixels)
+
+
+def _turn(opened: Any) -> int:
+    """How an image stands by its EXIF: 1 upright, 5 to 8 on its side.  Looking for EXIF in a PNG that names none would
+    decode it."""
+    if opened.format == "PNG" and "exif" not in opened.info and "Raw profile type exif" not in opened.info:
+        return 1
+    found = opened.getexif().get(0x0112, 1)
+    return found if isinstance(found, int) else 1
 
 
 def png(pixels: NDArray[Any]) -> bytes:
