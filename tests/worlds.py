@@ -81,7 +81,7 @@ def square(i: int, salt: int = 0) -> Row:
         "boxes": [{k: float(v) if k in "xywh" else v for k, v in box.items()}],
         "mask": Image(Image.of_codes(codes).encoded),
         "points": [{"x": x + side / 2, "y": y + side / 2, "label": "centre"}],
-        "shelf": f"s{i}",
+        "shelf": i,
     }
 
 
@@ -120,7 +120,7 @@ def tone(i: int, salt: int = 0) -> Row:
         "label": label,
         "caption": f"a {label} tone",
         "segments": [{"start": 0.05, "end": 0.05 + seconds, "label": label}],
-        "shelf": f"s{i}",
+        "shelf": i,
     }
 
 
@@ -140,7 +140,7 @@ def two_views(i: int, salt: int = 0) -> Row:
         "sentence": f"there is a {left['label']} square and a {right['label']} one",
         "boxes": left["boxes"],
         "label": ("yes", "no")[i % 2],
-        "shelf": f"s{i}",
+        "shelf": i,
     }
 
 

@@ -25,7 +25,7 @@ from leaven.engine.folder import replace_folder
 from leaven.engine.local import Outcome
 from leaven.engine.pieces import Piece, going
 from leaven.engine.stage import FAILED, HEAD, REFUSED, STEPS, real_rows
-from leaven.fields import SCORE, Column
+from leaven.fields import SCORE, VALUE, Column
 from leaven.io.dataset import SET_BITS, SETS, Dataset
 from leaven.io.sorter import Sorter
 from leaven.keep.near import one_of, seen_before
@@ -225,7 +225,7 @@ class Writer:
             return _column(table, "_parents", out.type, n) if "_parents" in have else pa.array([[]] * n, out.type)
         if out.name == "_weight":
             return self.weights(table, n)
-        if out.name in self.extra and name in have and pa.types.is_string(out.type):
+        if out.name in self.extra and name in have and self.noted[out.name].type == VALUE:
             return pa.array([_plain(v) for v in table.column(name).to_pylist()], pa.string())
         return _column(table, name, out.type, n)
 

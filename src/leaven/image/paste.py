@@ -49,7 +49,6 @@ class Paste(Make):
     needs: ClassVar[frozenset[str]] = frozenset({"boxes"})
     moves: ClassVar[frozenset[str]] = frozenset({"boxes", "points"})
     gives: ClassVar[frozenset[str]] = frozenset({"box"})
-    """Names that its expressions see beside the columns."""
     into: str = "boxes"
     """The field of boxes."""
     where: Expr = Field("true", validate_default=True)
@@ -66,7 +65,7 @@ class Paste(Make):
     """The field to change; the main image."""
 
     def reads(self) -> frozenset[str]:
-        return (super().reads() | {self.into}) - self.gives
+        return super().reads() | {self.into}
 
     def make(self, record: Record, ctx: Context) -> Iterator[Record]:
         field = self.on or "image"
