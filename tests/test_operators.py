@@ -40,7 +40,7 @@ CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "ask": ([CHILDREN], {"prompt": "Is this polite? {{ text }}", "into": {"polite": "bool"}}),
     "blanks": ([], {"ratio": 0.5}),
     "code_switch": ([], {"to": ["spa"], "lexicon": "words.csv", "words": 0.5, "n": 2}),
-    "collage": ([], {"n": 2}),
+    "collage": ([], {"n": 2, "soft": True}),
     "concepts": ([], {"graph": "graph.csv", "lang": "spa", "target": "eng"}),
     "copy_paste": ([], {"n": 2}),
     "cut_switch": ([], {"on": ["image_left", "image_right"], "p": 1.0, "n": 2, "holds": ["boxes"]}),
@@ -68,16 +68,18 @@ CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "prediction": ([CHILDREN], {"folds": 3, "temperature": 2.0}),
     "recode": ([], {"n": 2}),
     "shade": ([], {"n": 2}),
+    "speak": ([], {"n": 2}),
     "swap_terms": ([], {"table": "terms.csv", "n": 1, "on": "caption"}),
     "sample": ([CHILDREN], {"n": 2, "per": "label"}),
     "top": ([CHILDREN, {"note": {"luck": "uniform(0, 1)"}}], {"n": 1, "by": "luck", "per": "root"}),
+    "transcript": ([ALTERED], {}),
     "translate": ([], {"via": "spa"}),
     "warp": ([], {"n": 2, "flip": "horizontal", "rotate": [-8, 8], "scale": [0.95, 1.05]}),
     "unique": ([CHILDREN], {"by": "ngram", "at": 0.8, "against": ["stream", "source", "test"]}),
     "write": ([], {"n": 2, "draw": {"k": 2, "per": "label"}, "prompt": SHOWN + "Write {{ n }} about {{ label }}."}),
 }
 """For each operator the steps before it, and its parameters.  With test rows at hand."""
-MODELS = {"chat": "fake:shape", "translate": "fake:shape"}
+MODELS = dict.fromkeys(("chat", "translate", "speak", "transcribe"), "fake:shape")
 """Who plays the roles that operators ask."""
 MENDED = {
     "collage": ("label", "caption"),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from leaven.draws import Draw, Draws
     from leaven.expressions import Expression, Template
+    from leaven.media.audio import Audio
     from leaven.models.calls import About
     from leaven.models.conversation import Continuation, Conversation, Guess
 
@@ -342,6 +343,22 @@ class Context:
         asked = self._asked()
         about = self._about(record)
         return await asked.conversation.translate(text, about, to=to, source=source, nick=asked.nick, **asked.sampling)
+
+    async def speak(self, text: str, record: Record, *, voice: str, rate: float) -> Audio:
+        """A text as speech; ``rate`` 1 is the voice's own pace."""
+        asked = self._asked()
+        about = self._about(record)
+        return await asked.conversation.speak(text, about, voice=voice, rate=rate, nick=asked.nick)
+
+    async def voices(self) -> list[str]:
+        """The voices that whoever speaks can have."""
+        asked = self._asked()
+        return await asked.conversation.voices(nick=asked.nick)
+
+    async def transcribe(self, sound: Audio, record: Record) -> str:
+        """What is said in a sound."""
+        asked = self._asked()
+        return await asked.conversation.transcribe(sound, self._about(record), nick=asked.nick)
 
     def text(self, template: Template, record: Record, **more: Any) -> str:
         """A template as a text for this record, as a prompt is."""

@@ -65,7 +65,7 @@ def clap(folder: Path) -> Path:
     config = ClapConfig(text_config={"vocab_size": len(words), **HALF, **places}, audio_config=hears, projection_dim=16)
     spread(ClapModel(config)).save_pretrained(folder)
     reader = ClapFeatureExtractor(
-        feature_size=64, sampling_rate=16000, max_length_s=2, nb_max_samples=32000, hop_length=320,
+        feature_size=64, sampling_rate=16000, max_length_s=2, nb_max_samples=32000, hop_length=320, frequency_max=8000,
         truncation="rand_trunc",
     )  # fmt: skip
     ClapProcessor(reader, words).save_pretrained(folder)
