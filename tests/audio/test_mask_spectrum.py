@@ -10,8 +10,8 @@ import pytest
 
 from leaven.audio.mask_spectrum import MaskSpectrum, frame_count, masked_sound
 from leaven.audio.masks import Masks
-from leaven.audio.spectrum import mel_edges, stft
 from leaven.media.audio import Audio
+from leaven.media.spectrum import mel_edges, stft
 from leaven.records import Record
 
 Tone = Callable[..., Audio]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from leaven.audio.spectrum import istft, log_mel, mel_edges, mel_filters, stft
 from leaven.media.audio import Audio
+from leaven.media.spectrum import istft, log_mel, mel_edges, mel_filters, stft
 
 Tone = Callable[..., Audio]
 

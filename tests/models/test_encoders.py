@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from asked import cli
 from leaven.errors import ModelError
 from leaven.media.audio import Audio
 from leaven.media.image import Image
@@ -82,6 +84,18 @@ def test_an_item_has_the_same_vector_alone_and_among_others(tiny: Tiny, name: st
     assert len({row.tobytes() for row in vectors}) == 3
     assert alone.tobytes() == vectors[0].tobytes()
     assert turned.tobytes() == vectors[::-1].tobytes()
+
+
+@pytest.mark.parametrize(("name", "kind"), BOTH)
+def test_a_batch_as_a_gpu_gets_it(tiny: Tiny, name: str, kind: str):
+    """Filled up to its size, and nothing of what fills it up comes back."""
+    folder = tiny(name)
+    encoder = Encoder(f"transformers:{folder}", str(folder))
+    alone, _ = asyncio.run(encoder.embed(ITEMS[kind]))
+    batch = encoder._vectors(ITEMS[kind], 4)
+    asyncio.run(encoder.close())
+    assert batch.shape == alone.shape
+    assert np.allclose(batch, alone, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["clip", "clap"])
@@ -215,3 +229,21 @@ def test_what_it_does_not_embed_stays_built_in(tiny: Tiny):
     assert embed.embed(TEXTS).shape == (3, 256)
     assert embed.embed(ITEMS["audio"]).shape == (3, 360)
     asyncio.run(player.close())
+
+
+def test_a_run_and_its_replay_without_the_folder(tiny: Tiny, tmp_path: Path):
+    folder = tmp_path / "clip"
+    shutil.copytree(tiny("clip"), folder)
+    rows, made, out = tmp_path / "a.csv", tmp_path / "r.yaml", tmp_path / "out"
+    rows.write_text("text,label\na red car,x\nthe blue dog,y\n")
+    steps = [{"edit_words": {"n": 2}}, {"match": {"on": "text", "to": "{{ parent.text }}"}}]
+    made.write_text(json.dumps({"steps": steps}))
+    done = cli("augment", rows, "-o", out, "-r", made, "--model", f"embed=transformers:{folder}", "-q", "--workers", 2)
+    assert done.code == 0, done.err
+    shutil.rmtree(folder)
+    assert cli("verify", out).code == 0
+
+
+def test_leaven_models_asks_it(tiny: Tiny):
+    done = cli("models", "--model", f"embed=transformers:{tiny('vit')}")
+    assert re.search(r"yes, \d+\.\d s, 32 numbers for image, on the (cpu|cuda|mps)", done.out)

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from leaven.audio import ranges
+from leaven.audio.fitted import with_channels
 from leaven.audio.levels import SILENT, fit_factor, mean_square, snr_gain
 from leaven.audio.noise import drawn_noise, looped
 from leaven.audio.ranges import Range
-from leaven.audio.resampled import resampled, with_channels
 from leaven.audio.segments import noted
 from leaven.errors import DataError
 from leaven.media.audio import Audio
 from leaven.media.broken import Broken
+from leaven.media.resampled import resampled
 from leaven.operators import File, Make
 from leaven.records import Record
 

@@ -13,9 +13,9 @@ from leaven.audio import ranges
 from leaven.audio.changes import words
 from leaven.audio.edges import faded, shifted
 from leaven.audio.equaliser import equalised
+from leaven.audio.fitted import of_length
 from leaven.audio.levels import as_loud, fit_factor, in_decibels
 from leaven.audio.ranges import Range
-from leaven.audio.resampled import of_length
 from leaven.audio.room import dying, echoing
 from leaven.audio.segments import moved, noted
 from leaven.audio.stretched import stretched

@@ -12,9 +12,9 @@ from pydantic import Field
 from leaven.audio.levels import fit_factor
 from leaven.audio.masks import POLICIES, Masks, Policy, as_seconds, drawn_masks, masked, warped_frames
 from leaven.audio.segments import LOST, covered, moved, noted
-from leaven.audio.spectrum import istft, mel_edges, stft
 from leaven.audio.stretched import bent
 from leaven.media.audio import Audio
+from leaven.media.spectrum import istft, mel_edges, stft
 from leaven.operators import Make
 from leaven.records import Record
 

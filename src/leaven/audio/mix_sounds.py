@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from leaven.audio import ranges
+from leaven.audio.fitted import with_channels
 from leaven.audio.levels import SILENT, fit_factor, frame_energy, mean_square, snr_gain
 from leaven.audio.ranges import Range
-from leaven.audio.resampled import resampled, with_channels
 from leaven.audio.segments import noted
 from leaven.audio.sentences import joined
 from leaven.draws import Draw
 from leaven.fields import VALUE, Column
 from leaven.media.audio import Audio
+from leaven.media.resampled import resampled
 from leaven.operators import Make
 from leaven.records import Record
 

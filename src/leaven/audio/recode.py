@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from leaven.audio import ranges
+from leaven.audio.fitted import of_length
 from leaven.audio.levels import fit_factor
 from leaven.audio.ranges import Range
-from leaven.audio.resampled import of_length, resampled
 from leaven.audio.segments import noted
 from leaven.errors import MissingExtra
 from leaven.media.audio import Audio
+from leaven.media.resampled import resampled
 from leaven.operators import Make
 from leaven.records import Record
 

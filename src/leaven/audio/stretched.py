@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from leaven.audio.resampled import of_length
-from leaven.audio.spectrum import overlapped, window
+from leaven.audio.fitted import of_length
+from leaven.media.spectrum import overlapped, window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

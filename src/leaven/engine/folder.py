@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from leaven.errors import DataError, MissingExtra, ModelError, RecipeError
-from leaven.models.ledger import answers_in
+from leaven.models.ledger import FILES, answers_in
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,6 +97,9 @@ class Folder:
             return False
         for path in self.path.glob(f"{LEDGER}*"):
             shutil.copy(path, to.path / path.name)
+        for file in (self.path / FILES).glob("*.*"):  # what was spoken is read there, and never written again
+            (to.path / FILES).mkdir(exist_ok=True)
+            (to.path / FILES / file.name).symlink_to(file.resolve())
         return True
 
     def _open(self) -> tuple[list[Path], TextIO]:
@@ -137,7 +140,7 @@ class Folder:
 
     def _foreign(self) -> bool:
         ours = ("lock", "input", "input.new", ".input.old")
-        begun = (".run.json.", LEDGER)  # run.json while it is written; the ledger and its logs, which a trial begins
+        begun = (".run.json.", LEDGER, FILES)  # run.json while it is written; the ledger and its logs, which a trial begins
         return any(not (e.name in ours or e.name.startswith(begun)) for e in self.path.iterdir())
 
     def keep_files(self, files: Mapping[str, bytes]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
 from leaven.context import plainly
+from leaven.errors import RecipeError, listed
 from leaven.keep.near import NEAR_TEST, exact_keys, first_of_near, one_of, seen_before
 from leaven.operators import Keep, State
 from leaven.records import Record, place
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from leaven.context import Context, Rows
+    from leaven.fields import Column
+
+CONTENT = ("text", "caption", "question", "context", "answer")
 
 
 class Unique(Keep):
@@ -26,15 +30,14 @@ class Unique(Keep):
     First is: first in source order, then by ordinal.  Near ones go only where the kept one stays.
     A real row is not compared with the source that it stands in, only with the rows before it.
 
-    Needs a text.
+    Needs a text, an image or a sound.
 
     >>> Unique()({"text": "I lost  my card"}, source=[{"text": "i lost my card", "label": "card"}])
     [{'text': 'I lost  my card', '_reason': 'duplicate'}]
     """
 
-    takes: ClassVar[str] = "text or image or audio"
     on: str | list[str] | None = None
-    """The field, or fields, to compare; the main text."""
+    """The field, or fields, to compare; the main text, and every image and sound."""
     by: Literal["exact", "ngram", "vector"] = "exact"
     """What makes two records the same."""
     at: float = Field(1.0, gt=0, le=1)
@@ -46,6 +49,17 @@ class Unique(Keep):
 
     def scope(self) -> tuple[str, ...]:
         return ("all",)
+
+    def bind(self, columns: Mapping[str, Column]) -> Self:
+        """Compare all that a record is: of a picture with a caption both, since either may be what changed."""
+        if self.on is not None:
+            return self
+        media = [name for name, column in columns.items() if column.type in ("image", "audio")]
+        texts = [name for name, column in columns.items() if column.type in CONTENT and column.written]
+        if not media and not texts:
+            raise RecipeError(f"unique needs text, image or audio; the data has {listed(columns)}.", "unique: COLUMN")
+        found = [*texts[:1], *media]
+        return self.model_copy(update={"on": found if media else found[0]})
 
     def fields(self) -> list[str]:
         return [self.on] if isinstance(self.on, str) else list(self.on or ())

@@ -1,4 +1,5 @@
-"""Vectors from a server: each text is asked for once, whatever batch it comes in, and stored in the ledger."""
+"""Vectors from a server or a heavy model: each item is asked for once, whatever batch it comes in, and stored in the
+ledger."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from leaven.errors import ModelError
 from leaven.models.asker import not_stored
 from leaven.models.calls import Answer, Ask, CallFailed
-from leaven.models.embedders import BUILT_IN
+from leaven.models.embedders import BUILT_IN, LocalModels, kind_of
 from leaven.models.ledger import Row
 from leaven.models.prices import most_tokens
 from leaven.records import digest
@@ -20,69 +21,100 @@ if TYPE_CHECKING:
     import numpy as np
 
     from leaven.models.asker import Asker, Player
+    from leaven.models.roles import Item
 
 BATCH = 64
+Named = tuple[str, str]
+"""The kind of an item, and what names it in the ledger."""
 
 
 def on_a_server(named: Mapping[str, str]) -> str:
-    """The URI of the server that the user named for vectors; empty where an embedder in this process makes them."""
+    """The URI of the model that the user named for vectors; empty where an embedder in any process makes them."""
     uri = named.get("embed", "")
     return "" if uri in BUILT_IN else uri
 
 
 class AskedEmbed:
-    """Plays ``embed`` over ``/v1/embeddings``; ``run`` waits for a coroutine on the loop of the models."""
+    """Plays ``embed`` where the models are; ``run`` waits for a coroutine on their loop.
 
-    def __init__(self, asker: Asker, player: Player, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
+    A server embeds texts (``/v1/embeddings``), another player the ``kinds`` that it names; ``rest`` has the others.
+    """
+
+    def __init__(
+        self,
+        asker: Asker,
+        player: Player,
+        run: Callable[[Coroutine[Any, Any, Any]], Any],
+        rest: LocalModels | None = None,
+    ) -> None:
         self.name = player.uri
         self.asker, self.player = asker, player
         self._run = run
+        self._rest = rest or LocalModels({"name": "wordllama"})
 
-    def embed(self, texts: Sequence[str]) -> np.ndarray:
-        """n x d, float32, unit length."""
+    def embed(self, items: Sequence[Item]) -> np.ndarray:
+        """n x d, float32, unit length; all items are of one kind."""
         import numpy as np
 
-        found = self._run(self._vectors(list(dict.fromkeys(texts))))
+        named = [_named(item) for item in items]
+        each = dict(zip(named, items, strict=True))
+        if not items or not self._plays(kind_of(items), named):
+            return self._rest.embed(items)
+        found = self._run(self._vectors(each))
         width = max((len(v) for v in found.values()), default=0)
-        out = np.zeros((len(texts), width), np.float32)
-        for i, text in enumerate(texts):
-            out[i] = found[text]
+        out = np.zeros((len(items), width), np.float32)
+        for i, name in enumerate(named):
+            out[i] = found[name]
         lengths = np.linalg.norm(out, axis=1, keepdims=True)
         unit: np.ndarray = out / np.where(lengths > 0, lengths, 1)
         return unit
 
-    async def _vectors(self, texts: list[str]) -> dict[str, np.ndarray]:
+    def _plays(self, kind: str, named: Sequence[Named]) -> bool:
+        """True where the player embeds items of this kind.  A replay knows it by what is stored."""
+        kinds = getattr(self.player, "kinds", None)
+        if kinds is None and kind == "text" and self.player.uri.startswith("openai:"):
+            return True
+        if kinds is None and self.asker.replay:
+            return any(self.asker.ledger.find(self._key(name)) for name in named)
+        return kind in (kinds or ("text",))
+
+    async def _vectors(self, items: Mapping[Named, Item]) -> dict[Named, np.ndarray]:
         import numpy as np
 
-        found: dict[str, np.ndarray] = {}
-        missing: list[str] = []
-        for text in texts:
-            stored = self.asker.ledger.find(self._key(text))
+        found: dict[Named, np.ndarray] = {}
+        missing: list[Named] = []
+        for name in items:
+            stored = self.asker.ledger.find(self._key(name))
             if stored and stored[0]:
-                found[text] = np.frombuffer(base64.b64decode(stored[0].text), np.float32)
+                found[name] = np.frombuffer(base64.b64decode(stored[0].text), np.float32)
                 self.asker.spend.stored += 1
             else:
-                missing.append(text)
+                missing.append(name)
         if missing and self.asker.replay:
-            raise not_stored(f"{len(missing)} texts have no stored vector of {self.player.model}.")
+            raise not_stored(f"{len(missing)} {missing[0][0]}s have no stored vector of {self.player.model}.")
         batches = [missing[i : i + BATCH] for i in range(0, len(missing), BATCH)]
-        for batch, vectors in zip(batches, await asyncio.gather(*map(self._batch, batches)), strict=True):
+        made = await asyncio.gather(*(self._batch(batch, items) for batch in batches))
+        for batch, vectors in zip(batches, made, strict=True):
             found.update(zip(batch, vectors, strict=True))
         return found
 
-    async def _batch(self, texts: list[str]) -> list[np.ndarray]:
+    async def _batch(self, names: Sequence[Named], items: Mapping[Named, Item]) -> list[np.ndarray]:
         import numpy as np
 
         asker, player = self.asker, self.player
-        most = player.price.of(sum(map(most_tokens, texts)), 0) if player.price else 0.0
+        wanted = [items[name] for name in names]
+        most = player.price.of(sum(most_tokens(said) for _, said in names), 0) if player.price else 0.0
         await asker.budget.reserve(most)
         began, usd = time.monotonic(), None
         try:
-            assert player.limiter is not None
             embed = getattr(player, "embed", None)
             if embed is None:
                 raise ModelError(f"{player.uri} makes no vectors.", "name a server: embed=openai:MODEL@URL")
-            (vectors, tokens), tries = await player.limiter.run(lambda: embed(texts))
+            if player.limiter is None:
+                (vectors, tokens), tries = await embed(wanted), 1
+                asker.once(f"{player.uri} makes vectors on the {getattr(player, 'device', '') or 'cpu'}.")
+            else:
+                (vectors, tokens), tries = await player.limiter.run(lambda: embed(wanted))
             usd = asker.cost(player, Answer("", tokens_in=tokens))
         except ModelError as error:
             raise error.at("embed") from None
@@ -100,10 +132,12 @@ class AskedEmbed:
         arrays = [np.asarray(vector, np.float32) for vector in vectors]
         seconds = time.monotonic() - began
         rows = []
-        for text, array in zip(texts, arrays, strict=True):
+        for name, array in zip(names, arrays, strict=True):
             answer = Answer(base64.b64encode(array.tobytes()).decode(), tokens_in=tokens)
+            kind, said = name
+            ask = Ask("embed", {"input": said} if kind == "text" else {kind: said})
             row = Row(
-                self._key(text), "embed", 0, digest(text).hex(), 0, 0, Ask("embed", {"input": text}), player.model,
+                self._key(name), "embed", 0, digest(said).hex(), 0, 0, ask, player.model,
                 answer, usd=usd, seconds=seconds, tries=tries,
             )  # fmt: skip
             asker.count(player, row)
@@ -113,5 +147,13 @@ class AskedEmbed:
         await asyncio.gather(*map(asker.ledger.store, rows))
         return arrays
 
-    def _key(self, text: str) -> bytes:
-        return digest("embed", self.player.model, text)
+    def _key(self, name: Named) -> bytes:
+        kind, said = name
+        return digest("embed", self.player.model, *([] if kind == "text" else [kind]), said)
+
+
+def _named(item: Item) -> Named:
+    """A text as it is, an image or a sound by a hash of its bytes."""
+    if isinstance(item, str):
+        return "text", item
+    return kind_of([item]), digest(item.encoded).hex()

@@ -95,7 +95,12 @@ class Asker:
         place = (about.step, about.round, about.record)
         attempt = self.ledger.attempt(place)
         key = self._key(player, ask, about, attempt)
-        found = self.ledger.find(key)
+        try:
+            found = self.ledger.find(key)
+        except DataError:  # its sound is gone
+            if self.replay:
+                raise
+            found = None
         if found:
             stored, failed = found
             self.spend.stored += 1

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from leaven.media.audio import Audio
 
 encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -44,6 +47,8 @@ class Ask:
     shape: Mapping[str, Any] | None = None
     wanted: int = 1
     repair: bool = False
+    sound: Audio | None = field(default=None, compare=False)
+    """The sound that it is about, which ``content`` names by its hash."""
     encoded: str = field(init=False, default="", compare=False)
     """``content`` as JSON, made once: for the name of the call, for the wire and for the ledger."""
     settings: str = field(init=False, default="", compare=False)
@@ -65,6 +70,8 @@ class Answer:
     tokens_out: int = 0
     logprob: float | None = None
     tops: Mapping[str, float] | None = None
+    sound: Audio | None = None
+    """What it is, where it is no text: stored in a file beside the ledger."""
     stored: bool = field(default=False, compare=False)
     """True where it came from the ledger: nothing was asked."""
 

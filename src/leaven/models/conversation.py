@@ -1,4 +1,4 @@
-"""What operators ask through their context: chat, complete, classify, translate.
+"""What operators ask through their context: chat, complete, classify, translate, speak, transcribe.
 
 Each method turns one question into one call, and a repair turn where the answer does not fit; what a role's own model
 cannot do is asked of another one.
@@ -6,6 +6,7 @@ cannot do is asked of another one.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,8 +17,10 @@ from pydantic import BaseModel, Field, create_model
 from leaven.models.answers import Unparsable, asked_for, mend, parse, schema, without_thoughts
 from leaven.models.asker import MOST_OUT
 from leaven.models.calls import About, Answer, Ask, CallFailed
+from leaven.records import digest
 
 if TYPE_CHECKING:
+    from leaven.media.audio import Audio
     from leaven.models.asker import Asker, Player
     from leaven.models.players import Players
     from leaven.models.replay import ReplayedPlayers
@@ -193,6 +196,33 @@ class Conversation:
         wish = f"Translate the user's text from {source} to {to} (ISO 639-3 codes). Answer with the translation alone."
         messages = [{"role": "system", "content": wish}, {"role": "user", "content": text}]
         return str(await self._chat(player, messages, about, None, 1, sampling))
+
+    # -- speak, transcribe -------------------------------------------------------------------------------------------
+
+    async def speak(self, text: str, about: About, *, voice: str, rate: float, nick: str | None = None) -> Audio:
+        """The text as speech; ``rate`` 1 is the voice's own pace."""
+        _, player = self.players.player("speak", nick)
+        answer = await self.asker.ask(player, Ask("speak", {"text": text, "voice": voice, "rate": rate}), about)
+        if answer.sound is None:
+            raise CallFailed("no_answer", f"{player.uri} answered with no sound", [answer.text])
+        self.asker.outcome(player, "speak", None)
+        return answer.sound
+
+    async def voices(self, nick: str | None = None) -> list[str]:
+        """The voices that the model draws from; asked once in a folder, so that a replay draws the same."""
+        _, player = self.players.player("speak", nick)
+        answer = await self.asker.ask(player, Ask("speak", {"voices": "all"}), About("speak", 0, "voices"))
+        found = json.loads(answer.text)
+        assert isinstance(found, list), "a player lists its voices as JSON"
+        return [str(voice) for voice in found]
+
+    async def transcribe(self, sound: Audio, about: About, *, nick: str | None = None) -> str:
+        """What is said in a sound; an empty text where nothing is understood."""
+        _, player = self.players.player("transcribe", nick)
+        ask = Ask("transcribe", {"audio": digest(sound.encoded).hex()}, sound=sound)
+        answer = await self.asker.ask(player, ask, about)
+        self.asker.outcome(player, "transcribe", None)
+        return " ".join(answer.text.split())
 
 
 @lru_cache(maxsize=64)

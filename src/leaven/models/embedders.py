@@ -9,13 +9,15 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from leaven.media.audio import Audio
+from leaven.media.image import Image
 from leaven.models.backends.hashed import Hashed
 from leaven.models.backends.linear import choose_C, fit_linear, predict, stratified_folds
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from leaven.models.roles import Embed
+    from leaven.models.roles import Item
 
 MOST_JUDGED = 2000
 BUILT_IN = ("wordllama", "hashed")
@@ -62,18 +64,49 @@ def out_of_fold(vectors: np.ndarray, y: np.ndarray, seed: int) -> float:
 
 
 class LocalModels:
-    """The models that play in this process, loaded when first asked."""
+    """The embedders of this process, each loaded when first asked for: texts are embedded by the one that was chosen,
+    images and sounds by features that need no weights."""
 
     def __init__(self, embedder: Mapping[str, Any]) -> None:
         self._state = embedder
 
+    def embed(self, items: Sequence[Item]) -> np.ndarray:
+        """Vectors of texts, of images or of sounds, all of one kind in a call: n x d, float32, unit length."""
+        import numpy as np
+
+        if not len(items):
+            return np.zeros((0, 1), np.float32)
+        kind = kind_of(items)
+        embedder: Any = self._texts if kind == "text" else self._images if kind == "image" else self._sounds
+        found: np.ndarray = embedder.embed(items)
+        return found
+
     @cached_property
-    def _embedder(self) -> Embed:
+    def _texts(self) -> Any:
         if str(self._state["name"]) == "hashed":
             return Hashed.from_arrays(self._state)
         from leaven.models.backends.wordllama import WordLlama
 
         return WordLlama()
 
-    def embed(self, texts: Sequence[str]) -> np.ndarray:
-        return self._embedder.embed(texts)
+    @cached_property
+    def _images(self) -> Any:
+        from leaven.models.backends.image_features import ImageFeatures
+
+        return ImageFeatures()
+
+    @cached_property
+    def _sounds(self) -> Any:
+        from leaven.models.backends.audio_features import AudioFeatures
+
+        return AudioFeatures()
+
+
+def kind_of(items: Sequence[Item]) -> str:
+    """``text``, ``image`` or ``audio``: what the items of a call are.  Raises TypeError where they differ."""
+    names = {Image: "image", Audio: "audio", str: "text"}
+    kinds = {next((name for kind, name in names.items() if isinstance(item, kind)), "") for item in items}
+    if len(kinds) != 1 or "" in kinds:
+        said = sorted({type(item).__name__ for item in items})
+        raise TypeError(f"a call embeds texts, images or sounds, all of one kind; these are {', '.join(said)}")
+    return kinds.pop()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from leaven.errors import DataError
+from leaven.models.answer_files import AnswerFiles
 from leaven.models.calls import Answer, Ask, CallFailed, encode
 from leaven.records import digest
 
@@ -33,6 +34,8 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROW
 """
 INSERT = f"INSERT OR REPLACE INTO answers VALUES ({', '.join('?' * 20)})"
 ANSWERED = "SELECT COUNT(*) FROM answers WHERE answer IS NOT NULL"
+FILES = "answers"
+"""The folder beside it of answers that are no texts."""
 Place = tuple[str, int, str]
 """The step, the round and the record that a call is about."""
 
@@ -55,12 +58,16 @@ class Row:
     seconds: float = 0.0
     tries: int = 1
 
-    def values(self) -> tuple[Any, ...]:
+    def values(self, files: AnswerFiles) -> tuple[Any, ...]:
+        """The columns of its row; a sound that was answered is in a file before."""
         answer, failed = self.answer, self.failed
+        said = answer.as_json() if answer else None
+        if said and answer and answer.sound is not None:
+            said["media"] = files.put(answer.sound)
         return (
             self.key, self.step, self.round, self.record, self.attempt, self.call, self.ask.role, self.model,
             f"{self.ask.encoded[:-1]},{self.ask.settings[1:]}" if self.ask.sampling else self.ask.encoded,
-            encode(answer.as_json()) if answer else None,
+            encode(said) if said else None,
             failed.reason if failed else None,
             failed.detail if failed else None,
             encode(failed.answers) if failed else None,
@@ -95,6 +102,7 @@ class Ledger:
     def __init__(self, path: Path | None) -> None:
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
+        self._files = AnswerFiles(path.parent / FILES if path else None)
         # One thread at a time uses it: the command's own between steps, the loop's while models are asked.
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
         try:
@@ -125,7 +133,8 @@ class Ledger:
     # -- answers ------------------------------------------------------------------------------------------------------
 
     def find(self, key: bytes) -> tuple[Answer | None, CallFailed | None] | None:
-        """The stored answer or failure of a call; None where it was never answered."""
+        """The stored answer or failure of a call; None where it was never answered.  Raises DataError for one whose
+        file is not there."""
         row = self._db.execute(
             "SELECT answer, error, detail, useless, tokens_in, tokens_out FROM answers WHERE key = ?", (key,)
         ).fetchone()
@@ -135,7 +144,10 @@ class Ledger:
         if error:
             return None, CallFailed(error, detail or "", json.loads(useless or "[]"))
         said = json.loads(answer)
-        found = Answer(said["text"], said["finish"], tokens_in, tokens_out, said.get("logprob"), said.get("tops"))
+        sound = self._files.get(said["media"]) if "media" in said else None
+        found = Answer(
+            said["text"], said["finish"], tokens_in, tokens_out, said.get("logprob"), said.get("tops"), sound
+        )
         found.stored = True
         return found, None
 
@@ -145,7 +157,7 @@ class Ledger:
         future: asyncio.Future[None] = loop.create_future()
         if not self._waiting:
             loop.call_soon(self._commit)
-        self._waiting.append((row.values(), future))
+        self._waiting.append((row.values(self._files), future))
         await future
 
     def _commit(self) -> None:

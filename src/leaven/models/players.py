@@ -18,8 +18,22 @@ if TYPE_CHECKING:
 
 OFFLINE = "apertium:eng-spa"
 """Translates where nobody is named and the program is installed: nothing leaves the machine."""
+HERE = {"speak": "espeak", "transcribe": "pocketsphinx"}
+"""Who plays a role where nobody is named: programs and packages on this machine."""
 HOME = "https://api.openai.com/v1"
-SCHEMES = ("openai", "recorded", "fake", "apertium", "wordllama", "hashed")
+SCHEMES = ("openai", "recorded", "fake", "apertium", "espeak", "pocketsphinx", "transformers", "wordllama", "hashed")
+SAYS = ("chat", "complete", "classify", "translate")
+PLAYS = {
+    "openai": (*SAYS, "embed"),
+    "recorded": (*SAYS, "transcribe"),
+    "apertium": ("translate",),
+    "espeak": ("speak",),
+    "pocketsphinx": ("transcribe",),
+    "transformers": ("embed",),
+    "wordllama": ("embed",),
+    "hashed": ("embed",),
+}
+"""The roles that a scheme plays; the others play all."""
 Rows = Callable[[str], Iterable[tuple[str, str]]]
 """Reads a recording: FILE[?parent=COLUMN] to (parent, text)."""
 
@@ -65,7 +79,7 @@ class Players:
         over = next((over for over in self.played.get(role, FALLBACKS.get(role, ())) if over in self.named), "")
         if role == "translate" and (which("apertium") or not over):
             return role, OFFLINE
-        return (over, self.named[over]) if over else ("", "")
+        return (over, self.named[over]) if over else (role, HERE[role]) if role in HERE else ("", "")
 
     def player(self, role: str, nick: str | None = None) -> tuple[str, Player]:
         """The role that really answers, and who plays it.  Raises ModelError where nobody does."""
@@ -99,6 +113,18 @@ class Players:
             from leaven.models.backends.apertium import Translator
 
             return Translator(uri, rest)
+        if scheme == "espeak":
+            from leaven.models.backends.espeak import Espeak
+
+            return Espeak(uri)
+        if scheme == "pocketsphinx":
+            from leaven.models.backends.pocketsphinx import PocketSphinx
+
+            return PocketSphinx(uri)
+        if scheme == "transformers":
+            from leaven.models.backends.encoders import Encoder
+
+            return Encoder(uri, rest)
         from leaven import plugins
 
         make = plugins.scheme(scheme)
@@ -136,7 +162,7 @@ def split(uri: str, role: str) -> tuple[str, str]:
         from leaven import plugins
 
         known = plugins.scheme(scheme) is not None
-    if not known or (scheme in ("openai", "recorded", "apertium") and not rest):
+    if not known or (scheme in ("openai", "recorded", "apertium", "transformers") and not rest):
         close = nearest(scheme, SCHEMES)
         raise ModelError(
             f"`{uri}` names no model.",
@@ -148,6 +174,12 @@ def split(uri: str, role: str) -> tuple[str, str]:
         )
     if scheme == "openai":
         _check_address(rest, uri, role)
+    plays = PLAYS.get(scheme)
+    if plays and role.partition(".")[0] not in plays:
+        others = [other for other, roles in PLAYS.items() if role.partition(".")[0] in roles]
+        raise ModelError(
+            f"{scheme} does not play {role}, but {listed(plays)}.", f"name one of {listed(others)}.", where=role
+        )
     return scheme, rest
 
 

@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import numpy as np
 
+    from leaven.media.audio import Audio
+    from leaven.media.image import Image
+
+    Item = str | Image | Audio
+
 State = Mapping[str, Any]
 
-ASKED = ("chat", "complete", "classify", "embed", "translate")
+ASKED = ("chat", "complete", "classify", "embed", "translate", "speak", "transcribe")
 """The roles for which a user may name a model."""
 FALLBACKS = {"complete": ("chat",), "classify": ("complete", "chat"), "translate": ("chat",)}
 """Over whom a role is played that nobody plays itself."""

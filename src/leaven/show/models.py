@@ -11,11 +11,12 @@ from shutil import which
 
 from leaven.engine.opening import recording
 from leaven.errors import LeavenError
+from leaven.media.image import Image
 from leaven.models.asker import Player
 from leaven.models.calls import About, Ask, CallFailed
 from leaven.models.config import Config
 from leaven.models.keys import name_for
-from leaven.models.players import OFFLINE, Players, address
+from leaven.models.players import HERE, OFFLINE, Players, address
 from leaven.terminal import cut, shown
 
 PROBE = "Answer with the word yes."
@@ -67,6 +68,10 @@ async def probe(named: Mapping[str, str], config: Config, timeout: float) -> Fou
 
 def _built_in(players: Players) -> list[Line]:
     lines = []
+    for kind, (by, module) in FEATURES.items():
+        there = find_spec(module) is not None
+        price = FREE if there else f'pip install "leaven[{kind}]"'
+        lines.append(Line("embed", by, "built in", "yes" if there else "not installed", price))
     if "embed" not in players.named:
         lines.append(Line("embed", "wordllama", "built in", "yes" if find_spec("wordllama") else "not installed", FREE))
     lines.append(Line("fill", "ngram", "built in", "yes", FREE))
@@ -76,11 +81,31 @@ def _built_in(players: Players) -> list[Line]:
         lines.append(
             Line("translate", OFFLINE, "built in", "yes" if there else "not installed", FREE if there else INSTALL)
         )
+    for role, by in HERE.items():
+        if role in players.named:
+            continue
+        try:
+            players.player(role)
+            lines.append(Line(role, by, "built in", "yes", FREE))
+        except LeavenError as error:
+            lines.append(Line(role, by, "built in", "not installed", error.fix))
     return lines
 
 
 FREE = "0, on this machine"
 INSTALL = "apt install apertium-eng-spa"
+FEATURES = {"image": ("image features", "cv2"), "audio": ("audio features", "soundfile")}
+"""What embeds images and sounds where nobody is named, and the module that it needs."""
+
+
+def _picture() -> Image:
+    import numpy as np
+
+    return Image.of(np.zeros((8, 8, 3), np.uint8))
+
+
+SHORT = {"text": lambda: "yes", "image": _picture}
+"""What an embedder is asked, by the first kind that it takes."""
 
 
 async def _answers(player: Player, role: str, found: Found) -> str:
@@ -90,9 +115,12 @@ async def _answers(player: Player, role: str, found: Found) -> str:
     began = time.monotonic()
     try:
         if role == "embed" and hasattr(player, "embed"):
-            vectors, used = await player.embed(["yes"])
+            kinds = getattr(player, "kinds", ("text",))
+            vectors, used = await player.embed([SHORT[kinds[0]]()])
             found.tokens += used
             said = f", {len(vectors[0])} numbers"
+            if player.limiter is None:
+                said += f" for {' and '.join(kinds)}, on the {getattr(player, 'device', 'cpu')}"
         elif player.limiter is None:
             return "yes"
         else:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
+import wave
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from leaven.media.audio import Audio
 from leaven.models.calls import About, Answer, Ask
 from leaven.models.prices import tokens
 from leaven.records import digest
@@ -32,14 +35,31 @@ class Fake:
     async def close(self) -> None: ...
 
     async def play(self, ask: Ask, about: About) -> Answer:
+        if "voices" in ask.content:
+            return Answer(json.dumps(["high", "low"]))
         asked = json.dumps(ask.content, ensure_ascii=False, sort_keys=True)
         drawn = digest(asked, about.record, f"{about.number}")
         draws = _Draws(drawn, about.text or "a text")
+        if ask.role == "speak":
+            return Answer("", sound=hum(drawn[0]))
         if ask.shape is None:
             text = draws.text()
         else:
             text = json.dumps(draws.value(ask.shape, ask.wanted), ensure_ascii=False)
         return Answer(text, tokens_in=tokens(asked), tokens_out=tokens(text))
+
+
+def hum(pitch: int) -> Audio:
+    """A fifth of a second of a tone, of one of 256 pitches."""
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        wide = 10 + pitch  # samples of a swing
+        swing = b"".join((8000 if i < wide // 2 else -8000).to_bytes(2, "little", signed=True) for i in range(wide))
+        file.writeframes((swing * 1600)[:3200])
+    return Audio(out.getvalue())
 
 
 class _Draws:

@@ -1,28 +1,11 @@
-"""Samples at another rate, or with as many channels as another sound."""
+"""Samples of as many frames, or with as many channels, as another sound."""
 
 from __future__ import annotations
 
-from math import gcd
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-def resampled(samples: NDArray[Any], rate: int, to: int) -> NDArray[Any]:
-    """Samples (frames x channels) at ``to`` a second: a polyphase filter, so that nothing folds back.
-
-    Its length is that of the sound in seconds, rounded to a sample, and at least one.
-    """
-    import numpy as np
-    from scipy.signal import resample_poly
-
-    if rate == to:
-        return samples
-    shared = gcd(rate, to)
-    wanted = max(1, round(len(samples) * to / rate))
-    found = resample_poly(samples, to // shared, rate // shared, axis=0).astype(np.float32)
-    return of_length(found, wanted)
 
 
 def of_length(samples: NDArray[Any], frames: int) -> NDArray[Any]:
