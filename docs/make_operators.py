@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from leaven import operators
 from leaven.asks import Asks
-from leaven.operators import Keep, Operator
+from leaven.operators import Keep, Make, Operator
 
 HEAD = """# Operators
 
@@ -24,6 +24,14 @@ A recipe names them in order; the first parameter may be given alone (`- edit_wo
 
 | | kind | |
 |---|---|---|
+"""
+MAKING = """
+## Every make
+
+Each of them also takes:
+
+| parameter | default | allows | |
+|---|---|---|---|
 """
 ASKING = """
 ## Every step that asks a model
@@ -51,8 +59,11 @@ def page() -> str:
 
 
 def asking() -> str:
-    """What all steps that ask models take, said once."""
-    return ASKING + "".join(f"{parameter(key, field)}\n" for key, field in Asks.model_fields.items())
+    """What all makes, and all steps that ask models, take; said once."""
+    rows = [parameter(key, field) for key, field in Asks.model_fields.items()]
+    return (
+        MAKING + "".join(f"{parameter(k, f)}\n" for k, f in Make.model_fields.items()) + ASKING + "\n".join(rows) + "\n"
+    )
 
 
 def entry(cls: type[Operator]) -> str:
@@ -61,7 +72,8 @@ def entry(cls: type[Operator]) -> str:
     paragraphs = [" ".join(part.split()) for part in said.split("\n\n")]
     lines = [f"\n## {cls.name}\n", f"*{cls.kind}* · [source]({source(cls)})" + calls(cls), *map(code_marks, paragraphs)]
     asks = issubclass(cls, Asks)
-    own = {key: field for key, field in cls.model_fields.items() if not (asks and key in Asks.model_fields)}
+    shared = {*(Asks.model_fields if asks else ()), *(Make.model_fields if issubclass(cls, Make) else ())}
+    own = {key: field for key, field in cls.model_fields.items() if key not in shared}
     if own:
         rows = [parameter(key, field) for key, field in own.items()]
         lines.append("\n".join(["| parameter | default | allows | |", "|---|---|---|---|", *rows]))
@@ -110,6 +122,10 @@ def default(field: Any) -> str:
     if long(field):
         return "below"
     value = field.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel):
+        value = {key: said for key, said in value.model_dump(mode="json").items() if key in value.model_fields_set}
+    if hasattr(value, "source"):
+        value = value.source
     return "" if value is None or value == "" else f"`{value if isinstance(value, str) else json.dumps(value)}`"
 
 
@@ -127,8 +143,16 @@ def allows(field: Any) -> str:
 
 def language(metadata: Iterable[Any]) -> str:
     """Which of the two a parameter is that its own parser checks."""
-    parsers = [name for item in metadata if hasattr(item, "func") for name in item.func.__code__.co_names]
+    parsers = [name for item in metadata for name in _names_in(item)]
+    parsers += [item.func.__name__ for item in metadata if hasattr(item, "func")]
+    if "read_beside" in parsers:
+        return "a file beside the recipe"
     return "text with {{ }}" if "parse_template" in parsers else "expression" if "parse_expression" in parsers else ""
+
+
+def _names_in(item: Any) -> tuple[str, ...]:
+    code = getattr(getattr(item, "func", None), "__code__", None)
+    return code.co_names if code else ()
 
 
 def kind(annotation: Any) -> str:
@@ -137,7 +161,7 @@ def kind(annotation: Any) -> str:
         return plain[annotation]
     arguments = get_args(annotation)
     if hasattr(annotation, "__metadata__"):
-        return language(annotation.__metadata__)
+        return language(annotation.__metadata__) or kind(annotation.__origin__)
     name = getattr(annotation, "__origin__", annotation)
     if name is list:
         return f"list of {kind(arguments[0])}".replace("list of text", "list of texts")

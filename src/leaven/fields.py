@@ -38,6 +38,8 @@ TYPES = frozenset(
     ]
 )
 TEXTS = frozenset({"text", "caption", "question", "answer", "context", "rationale", "label", "lang", "group", "split"})
+CONTENT = ("text", "caption", "question", "context", "answer")
+"""Types of the texts that a record is about."""
 SCORE = "score"
 VALUE = "value"
 

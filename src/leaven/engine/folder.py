@@ -140,7 +140,11 @@ class Folder:
 
     def _foreign(self) -> bool:
         ours = ("lock", "input", "input.new", ".input.old")
-        begun = (".run.json.", LEDGER, FILES)  # run.json while it is written; the ledger and its logs, which a trial begins
+        begun = (
+            ".run.json.",
+            LEDGER,
+            FILES,
+        )  # run.json while it is written; the ledger and its logs, which a trial begins
         return any(not (e.name in ours or e.name.startswith(begun)) for e in self.path.iterdir())
 
     def keep_files(self, files: Mapping[str, bytes]) -> None:

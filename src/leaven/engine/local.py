@@ -29,7 +29,7 @@ from leaven.engine.rows import kinds_of, to_table
 from leaven.engine.stage import BELOW, DECIDED, Join, Run, Split, Stage
 from leaven.engine.workers import Job, Workers, models, work
 from leaven.errors import BudgetReached
-from leaven.fields import TEXTS, Column
+from leaven.fields import CONTENT, Column
 from leaven.io.dataset import SET_BITS, SETS, Dataset, parts_of
 from leaven.keep.near_test import NearTest
 from leaven.models.embedders import choose
@@ -636,11 +636,14 @@ class Engine:
         name = self.models_print()
         if not name:
             return ""
-        types = {column.type for column in self.typed.values()}
-        found = [str(self.folder.load_state(name)["name"])] if types & TEXTS - {"label", "group", "split"} else []
-        if not self.asked_embed:
-            found += [f"{kind}-features" for kind in ("image", "audio") if kind in types]
-        return ", ".join(found)
+        types = {"text" if c.type in CONTENT else c.type for c in self.typed.values()}
+        built_in = {"image": "image-features", "audio": "audio-features"}
+        asked = self.asked_embed
+        if "text" in types and not asked:
+            built_in["text"] = str(self.folder.load_state(name)["name"])
+        kinds = [kind for kind in ("text", "image", "audio") if kind in types]
+        names = [asked.name if asked and asked.plays(kind) else built_in.get(kind, "wordllama") for kind in kinds]
+        return ", ".join(dict.fromkeys(names))
 
     def models_state(self, stage: Stage) -> str:
         return self.models_print() if any(_embeds(run.step.op) for run in stage.runs()) else ""

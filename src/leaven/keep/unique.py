@@ -9,6 +9,7 @@ from pydantic import Field
 
 from leaven.context import plainly
 from leaven.errors import RecipeError, listed
+from leaven.fields import CONTENT
 from leaven.keep.near import NEAR_TEST, exact_keys, first_of_near, one_of, seen_before
 from leaven.operators import Keep, State
 from leaven.records import Record, place
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from leaven.context import Context, Rows
     from leaven.fields import Column
-
-CONTENT = ("text", "caption", "question", "context", "answer")
 
 
 class Unique(Keep):

@@ -76,7 +76,11 @@ class AskedEmbed:
             return True
         if kinds is None and self.asker.replay:
             return any(self.asker.ledger.find(self._key(name)) for name in named)
-        return kind in (kinds or ("text",))
+        return self.plays(kind)
+
+    def plays(self, kind: str) -> bool:
+        """True where the player embeds items of this kind: text, image or audio."""
+        return kind in (getattr(self.player, "kinds", None) or ("text",))
 
     async def _vectors(self, items: Mapping[Named, Item]) -> dict[Named, np.ndarray]:
         import numpy as np
