@@ -445,9 +445,10 @@ def _span(values: list[int], unit: str = "rows") -> str:
 def recipes_table(found: list[tuple[str, str, str, str]]) -> list[str]:
     """name, needs, about, whether it runs here."""
     name_width = max(len(f[0]) for f in found) + 3
-    needs_width = max(len(f[1]) for f in found) + 3
+    needs_width = min(22, max(len(f[1]) for f in found)) + 2
     about_width = WIDTH - name_width - needs_width - max(len(f[3]) for f in found) - 2
     lines = [f"{'name':<{name_width}}{'needs':<{needs_width}}{'what it does':<{about_width}}  runs here"]
     for name, needs, about, here in found:
+        needs = cut(needs, needs_width - 2)
         lines.append(f"{name:<{name_width}}{needs:<{needs_width}}{cut(about, about_width):<{about_width}}  {here}")
     return lines

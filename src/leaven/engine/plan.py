@@ -324,7 +324,7 @@ def _title(step: Step) -> str:
     """A step as one reads it: its kind, its name, and the parameters that were set."""
     said = []
     for name in sorted(step.op.model_fields_set, key=lambda n: list(type(step.op).model_fields).index(n)):
-        value = getattr(step.op, name)
+        value = step.values[name].source if name in step.values else getattr(step.op, name)
         if isinstance(value, int | float | str) and name not in ("on", "prompt", "system") and len(str(value)) < 20:
             said.append(f"{name}={value}")
     first = f"{step.op.kind} {step.name}"
