@@ -8,9 +8,12 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from reading import Copy
 
+import worlds
 from leaven.report.page import write
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -40,8 +43,8 @@ def shown_parents(dom: str) -> list[str]:
     return [tag for tag in re.findall(r'<article class="family"[^>]*>', samples) if "hidden" not in tag]
 
 
-def test_the_script_finds_filters_and_sets_the_theme_from_the_fragment(copied: Copy, opened: Callable[..., Opened]):
-    page = write(copied("recombine"))
+def test_the_script_finds_filters_and_sets_the_theme_from_the_fragment(runs: Path, opened: Callable[..., Opened]):
+    page = runs / "recombine" / "report.html"
     dom, console = opened(page, "#labels&theme=dark&label=card&sort=name")
     assert not console
     assert 'data-theme="dark"' in dom
@@ -59,7 +62,7 @@ def test_the_script_finds_filters_and_sets_the_theme_from_the_fragment(copied: C
 
 def test_it_reads_without_the_script(copied: Copy, opened: Callable[..., Opened]):
     """The page's own policy stops it here: chromium prints no document where scripts are switched off."""
-    page = write(copied("recombine"))
+    page = copied("recombine") / "report.html"
     page.write_text(re.sub(r"script-src '[^']*'", "script-src 'none'", page.read_text("utf-8")), "utf-8")
     dom, console = opened(page)
     assert console
@@ -73,7 +76,7 @@ def test_it_reads_without_the_script(copied: Copy, opened: Callable[..., Opened]
 def test_what_a_text_says_never_runs(copied: Copy, opened: Callable[..., Opened]):
     """First that the console would say so: a script that the policy does not name is stopped aloud."""
     folder = copied("classic")
-    page = write(folder)
+    page = folder / "report.html"
     text = page.read_text("utf-8")
     page.write_text(text.replace("<main", "<script>console.log('ran')</script><main"), "utf-8")
     _, console = opened(page)
@@ -84,3 +87,17 @@ def test_what_a_text_says_never_runs(copied: Copy, opened: Callable[..., Opened]
     dom, console = opened(write(folder))
     assert not console
     assert "<img" not in dom
+
+
+def test_pictures_are_painted_and_the_policy_refuses_nothing(media_runs: Path, tmp_path: Path):
+    """Squares of three colours: on the map's small pictures, which come after some thousand pixels of page."""
+    page, shot = media_runs / "pictures" / "report.html", tmp_path / "shot.png"
+    asked = [*QUIET, f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1280,9000", f"--screenshot={shot}"]
+    done = subprocess.run(
+        [str(CHROMIUM), *asked, f"{page.as_uri()}#theme=light"],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    seen = np.asarray(Image.open(shot).convert("RGB"))[5000:].astype(np.int16)
+    for colour in worlds.COLOURS.values():
+        assert (np.abs(seen - np.array(colour, np.int16)).max(axis=2) < 25).sum() > 300

@@ -147,3 +147,46 @@ def test_no_placeholder_and_no_markup_from_labels(copied: Copy):
 )
 def test_scrubbed(text: str, left: str):
     assert scrubbed(text) == left
+
+
+def test_a_card_of_pictures_names_its_tasks_and_fields_and_no_file(media_runs: Path):
+    text = (media_runs / "pictures" / "README.md").read_text("utf-8")
+    front, body = parts(media_runs / "pictures" / "README.md")
+    assert front["task_categories"] == [
+        "image-classification", "object-detection", "keypoint-detection", "image-to-text", "image-segmentation"
+    ]  # fmt: skip
+    for line in (
+        "| image | Image | the image |",
+        "| mask | Image of numbers | what each pixel belongs to |",
+        "| boxes | Sequence of boxes: x, y, w, h in pixels, label, polygons | where things are |",
+        "| points | Sequence of points: x, y in pixels, label | where things are |",
+        "| label\\_probs | Sequence of labels with their share | the soft label; the shares sum to 1 |",
+    ):
+        assert line in body
+    assert "their headers may name a device, a time or a place" in body
+    found = pq.read_table(media_runs / "pictures" / "train").to_pylist()
+    paths = [row["image"]["path"] for row in found if row["image"]["path"]]
+    assert paths
+    assert not [path for path in paths if path in text]
+    assert not [row for row in found if row["caption"] in text]
+
+
+def test_cards_of_sounds_and_of_boxes_without_a_label(media: Copy):
+    front, body = parts(write(media("sounds")))
+    assert front["task_categories"] == ["audio-classification"]
+    assert "| segments | Sequence of segments: start, end in seconds, label | when things are heard |" in body
+    folder = media("pictures")
+    said = json.loads((folder / "input" / "dataset.json").read_text())
+    del said["types"]["label"], said["columns"]["label"]
+    (folder / "input" / "dataset.json").write_text(json.dumps({**said, "labels": {}}))
+    run = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**run, "models": {"embed": "image-features"}}))
+    front, body = parts(write(folder))
+    assert front["task_categories"] == [
+        "object-detection", "keypoint-detection", "image-to-text", "image-segmentation"
+    ]  # fmt: skip
+    assert "| embed | image-features | this machine | none of its own |" in body
+    balance = body[body.index("## Balance") : body.index("## Does")]
+    boxes = sum(len(r["boxes"] or ()) for r in pq.read_table(folder / "train").to_pylist() if not r["_synthetic"])
+    cells = [line.split(" | ") for line in balance.splitlines() if line.startswith(("| red", "| green", "| blue"))]
+    assert sum(int(row[1]) for row in cells) == boxes == 48

@@ -19,7 +19,13 @@ from reading import Copy, Reader, read
 
 from leaven.errors import DataError
 from leaven.models.ledger import SCHEMA
+from leaven.report.content import Content
+from leaven.report.cost import cost
+from leaven.report.labels import labels
+from leaven.report.measured import verdict
 from leaven.report.page import SECTIONS, write
+from leaven.report.refused import refused
+from leaven.report.samples import samples
 
 Augmented = Callable[[str, list[dict[str, Any]]], list[dict[str, Any]]]
 
@@ -31,9 +37,9 @@ def section(page: Path, name: str) -> str:
     return found[1]
 
 
-def test_the_page_is_well_formed_and_in_order(copied: Copy):
+def test_the_page_is_well_formed_and_in_order(runs: Path):
     for name in ("recombine", "classic"):
-        page = read(write(copied(name)))
+        page = read(runs / name / "report.html")
         assert len(set(page.ids)) == len(page.ids)
         assert page.headings[0] == 1
         assert all(b - a <= 1 for a, b in zip(page.headings, page.headings[1:], strict=False))
@@ -45,8 +51,8 @@ def test_the_page_is_well_formed_and_in_order(copied: Copy):
         assert all(str(link)[1:] in page.ids for link in links)
 
 
-def test_nothing_is_fetched_and_nothing_stands_in_attributes_that_run(copied: Copy):
-    page = read(write(copied("recombine")))
+def test_nothing_is_fetched_and_nothing_stands_in_attributes_that_run(runs: Path):
+    page = read(runs / "recombine" / "report.html")
     for tag, attributes in page.tags:
         assert tag not in ("link", "iframe", "object", "embed", "form", "base", "img")
         for name, value in attributes.items():
@@ -57,8 +63,8 @@ def test_nothing_is_fetched_and_nothing_stands_in_attributes_that_run(copied: Co
     assert not re.search(r"url\((?!#)|@import", page.raw["style"])
 
 
-def test_the_policy_names_the_style_and_the_script(copied: Copy):
-    text = write(copied("recombine")).read_text("utf-8")
+def test_the_policy_names_the_style_and_the_script(runs: Path):
+    text = (runs / "recombine" / "report.html").read_text("utf-8")
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', text)
     assert policy
     assert policy[1].startswith("default-src 'none';")
@@ -70,10 +76,10 @@ def test_the_policy_names_the_style_and_the_script(copied: Copy):
         assert f"{rule} 'sha256-{hashed}'" in policy[1]
 
 
-def test_a_measured_run_says_its_verdict_with_its_interval(copied: Copy):
-    folder = copied("recombine")
+def test_a_measured_run_says_its_verdict_with_its_interval(runs: Path):
+    folder = runs / "recombine"
     found = json.loads((folder / "measure.json").read_text())
-    page = write(folder)
+    page = folder / "report.html"
     gain = next(
         x["gain"]
         for x in found["rows"]
@@ -94,12 +100,12 @@ def test_a_gain_of_labels_is_drawn_where_the_measurement_has_it(copied: Copy):
     folder = copied("recombine")
     found = json.loads((folder / "measure.json").read_text())
     (folder / "measure.json").write_text(json.dumps({name: v for name, v in found.items() if name != "labels"}))
-    assert "Rows in train/" in section(write(folder), "labels")
+    assert "Rows in train/" in labels(Content(folder))
     found["labels"] = [{"label": "card", "gain": 0.1}, {"label": "loan", "gain": -0.25}]
     (folder / "measure.json").write_text(json.dumps(found))
-    labels = section(write(folder), "labels")
-    assert "1 gained, 1 lost" in labels
-    assert "<title>loan: -25.0 points</title>" in labels
+    shown = labels(Content(folder))
+    assert "1 gained, 1 lost" in shown
+    assert "<title>loan: -25.0 points</title>" in shown
 
 
 def test_what_is_not_there_is_said_in_a_sentence(copied: Copy):
@@ -110,7 +116,7 @@ def test_what_is_not_there_is_said_in_a_sentence(copied: Copy):
     assert "No calls" in section(page, "cost")
     for file in (folder / "refused").glob("*"):
         file.unlink()
-    assert "Nothing was refused" in section(write(folder), "refused")
+    assert "Nothing was refused" in refused(Content(folder))
     for file in (folder / "train").glob("*"):
         file.unlink()
     page = write(folder)
@@ -130,7 +136,7 @@ def test_a_run_that_has_not_ended_says_so(copied: Copy):
     said = json.loads((folder / "run.json").read_text())
     del said["counts"], said["reasons"], said["models"]
     (folder / "run.json").write_text(json.dumps({**said, "finished": False}))
-    assert "The run has not ended" in section(write(folder), "verdict")
+    assert "The run has not ended" in verdict(Content(folder))
 
 
 def test_a_folder_without_a_run_is_an_error(tmp_path: Path):
@@ -138,9 +144,9 @@ def test_a_folder_without_a_run_is_an_error(tmp_path: Path):
         write(tmp_path)
 
 
-def test_children_stand_beside_their_parent_with_what_differs_marked(copied: Copy):
-    folder = copied("classic")
-    page = section(write(folder), "samples")
+def test_children_stand_beside_their_parent_with_what_differs_marked(runs: Path):
+    folder = runs / "classic"
+    page = section(folder / "report.html", "samples")
     row = next(r for r in pq.read_table(folder / "train").to_pylist() if r["_synthetic"])
     family = next(f for f in page.split("<article") if row["_id"] in f)
     assert f'<span class="chip">{row["intent"]}</span>' in family
@@ -153,18 +159,18 @@ def test_children_stand_beside_their_parent_with_what_differs_marked(copied: Cop
 def test_a_child_of_a_child_stands_beside_the_real_row(augmented: Augmented, tmp_path: Path):
     data = "text,label\n" + "".join(f"is my card number {i} lost,a\nwhen do you open day {i},b\n" for i in range(5))
     augmented(data, [{"edit_words as first": {"n": 2}}, {"edit_chars as second": {"n": 2}}])
-    page = section(write(tmp_path / "o"), "samples")
+    page = samples(Content(tmp_path / "o"))
     assert "All 10 parents." in page
     assert "made on the way" not in page
     for file in (tmp_path / "o" / "parts").glob("*"):
         file.unlink()
-    assert "made on the way, and not written" in section(write(tmp_path / "o"), "samples")
+    assert "made on the way, and not written" in samples(Content(tmp_path / "o"))
 
 
-def test_refused_rows_are_counted_by_step_and_reason(copied: Copy):
-    folder = copied("recombine")
+def test_refused_rows_are_counted_by_step_and_reason(runs: Path):
+    folder = runs / "recombine"
     found = pq.read_table(folder / "refused").to_pylist()
-    page = section(write(folder), "refused")
+    page = section(folder / "report.html", "refused")
     pairs = {(r["_step"], r["_reason"]) for r in found}
     for step, reason in pairs:
         n = sum((r["_step"], r["_reason"]) == (step, reason) for r in found)
@@ -246,7 +252,7 @@ def test_the_ledger_becomes_a_table_with_unknown_prices_and_failures(copied: Cop
     (folder / "failed").mkdir()
     row = {"_id": "s", "_step": "judge", "_error": "timed_out: 60 s", "utterance": "is it", "_answers": ["Sure! Here"]}
     (folder / "failed" / "records.jsonl").write_text(json.dumps(row) + "\n")
-    page = section(write(folder), "cost")
+    page = cost(Content(folder))
 
     def numbers(step: str) -> list[str]:
         line = next(r for r in page.split("<tr>") if f">{step}</th>" in r)
@@ -258,17 +264,17 @@ def test_the_ledger_becomes_a_table_with_unknown_prices_and_failures(copied: Cop
     (folder / "ledger.sqlite").unlink()
     said = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**said, "spent": {"calls": 9}}))
-    assert "9 calls; the ledger" in section(write(folder), "cost")
+    assert "9 calls; the ledger" in cost(Content(folder))
     assert "Failed: 1 record" in page
     assert "Sure! Here" in page
 
 
 def test_a_page_older_than_its_run_says_so(copied: Copy):
     folder = copied("recombine")
-    assert "written again after" not in section(write(folder), "verdict")
+    assert "written again after" not in verdict(Content(folder))
     after = (folder / "measure.json").stat().st_mtime + 60
     os.utime(folder / "run.json", (after, after))
-    assert "written again after" in section(write(folder), "verdict")
+    assert "written again after" in verdict(Content(folder))
 
 
 def test_leaks_are_said(copied: Copy):
@@ -276,7 +282,7 @@ def test_leaks_are_said(copied: Copy):
     found = json.loads((folder / "measure.json").read_text())
     found["leaks"]["copies"] = 14
     (folder / "measure.json").write_text(json.dumps(found))
-    assert "14 made rows copy a test row" in section(write(folder), "verdict")
+    assert "14 made rows copy a test row" in verdict(Content(folder))
 
 
 HOSTILE = [
@@ -298,11 +304,11 @@ def hostile(folder: Path) -> None:
         table = pq.read_table(folder / name)
         texts = [HOSTILE[i % len(HOSTILE)] if i < 3 * len(HOSTILE) else HOSTILE[i % 7] for i in range(len(table))]
         table = table.set_column(table.column_names.index("utterance"), "utterance", pa.array(texts))
-        labels = [f"{HOSTILE[i % 7]}{i % 3}" for i in range(len(table))]
-        table = table.set_column(table.column_names.index("intent"), "intent", pa.array(labels))
+        odd = [f"{HOSTILE[i % 7]}{i % 3}" for i in range(len(table))]
+        table = table.set_column(table.column_names.index("intent"), "intent", pa.array(odd))
         if name == "refused":
             for column in ("_reason", "_detail", "_step"):
-                table = table.set_column(table.column_names.index(column), column, pa.array(labels))
+                table = table.set_column(table.column_names.index(column), column, pa.array(odd))
         for file in (folder / name).glob("*"):
             file.unlink()
         pq.write_table(table, folder / name / "part-00000.parquet")
@@ -354,9 +360,11 @@ def test_fifty_thousand_records_fit(copied: Copy):
     assert "20,000 of 24,000 refused rows" in page.said
 
 
-def test_the_same_folder_gives_the_same_page(copied: Copy):
-    folder = copied("recombine")
-    assert write(folder).read_bytes() == write(folder).read_bytes()
+def test_the_same_folder_gives_the_same_page(runs: Path, copied: Copy):
+    folder = copied("classic")
+    assert write(folder).read_text("utf-8").replace(str(folder), str(runs / "classic")) == (
+        runs / "classic" / "report.html"
+    ).read_text("utf-8")
 
 
 def test_reader_sees_what_is_wrong():

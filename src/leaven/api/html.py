@@ -9,10 +9,13 @@ import html
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from leaven.api.seen import html_of, text_of
 from leaven.terminal import cut, shown
 
 LONGEST_CELL = 160
 ROWS = 100
+ROOM = 150_000
+"""What a table may take with its images and sounds; what comes after is said in words."""
 CELL = "text-align:left;padding:2px 8px;border-bottom:1px solid;border-color:inherit"
 
 
@@ -22,8 +25,12 @@ def card(heading: str, heads: Sequence[str] = (), rows: Iterable[Sequence[Any]] 
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """At most 100 rows; a text in a cell is cut."""
-    lines = [f"<tr>{''.join(_cell('td', value) for value in row)}</tr>" for row in list(rows)[:ROWS]]
+    """At most 100 rows; a text in a cell is cut, and images and sounds are shown while there is room for them."""
+    lines, left = [], ROOM
+    for row in list(rows)[:ROWS]:
+        cells = [_cell("td", value, left) for value in row]
+        left -= sum(len(cell) for cell in cells)
+        lines.append(f"<tr>{''.join(cells)}</tr>")
     if not lines:
         return ""
     top = f"<thead><tr>{''.join(_cell('th', head) for head in heads)}</tr></thead>" if any(heads) else ""
@@ -41,8 +48,13 @@ def value_text(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.3g}"
-    return str(value)
+    if isinstance(value, str):
+        return value
+    return text_of(value) or str(value)
 
 
-def _cell(tag: str, value: Any) -> str:
+def _cell(tag: str, value: Any, left: int = 0) -> str:
+    seen = html_of(value) if left > 0 else ""
+    if 0 < len(seen) <= left:
+        return f'<{tag} style="{CELL}">{seen}</{tag}>'
     return f'<{tag} style="{CELL}">{html.escape(cut(shown(value_text(value)), LONGEST_CELL))}</{tag}>'

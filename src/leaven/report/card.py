@@ -18,6 +18,7 @@ from leaven.engine.folder import write_whole
 from leaven.recipe import Step
 from leaven.report.content import Content
 from leaven.report.labels import counts
+from leaven.report.marks import Marked, marked
 from leaven.report.measured import METRICS, WORDS, chosen, interval, score
 from leaven.terminal import shown
 
@@ -37,9 +38,28 @@ LOCAL = re.compile(
     r"(?<![\w.:/])(?:~|\.{1,2})?/(?:[\w.@+-]+/)+[\w.@+-]*|(?<![\w.:/])/[\w.@+-]{2,}|\b[A-Za-z]:\\[^\s\"']+"
 )
 BUILT_IN = {
+    "image-features": ("image-features", "none of its own"),
+    "audio-features": ("audio-features", "none of its own"),
     "wordllama": ("wordllama, l2_supercat_256: static vectors of English words", "MIT"),
     "hashed": ("hashed character pieces, fitted on these rows", "none of its own"),
 }
+SEEN = {
+    "image-features": "edges, texture, colours and layout of images; no weights",
+    "audio-features": "cepstra of sounds; no weights",
+}
+TYPES = {
+    "image": "Image", "map": "Image", "mask": "Image of numbers", "audio": "Audio",
+    "boxes": "Sequence of boxes: x, y, w, h in pixels, label, polygons",
+    "points": "Sequence of points: x, y in pixels, label",
+    "segments": "Sequence of segments: start, end in seconds, label",
+    "label_probs": "Sequence of labels with their share",
+}  # fmt: skip
+SAYS = {
+    "image": "the image", "audio": "the sound", "mask": "what each pixel belongs to", "boxes": "where things are",
+    "points": "where things are", "segments": "when things are heard", "caption": "says what is there",
+    "label_probs": "the soft label; the shares sum to 1", "text": "the text", "label": "the label",
+    "value": "a column of the source",
+}  # fmt: skip
 HERE = {
     "fill": "an n-gram model fitted on the real rows of each label; fills blanks",
     "student": "a linear model fitted on the real rows; predicts labels, so that a step can keep or refuse",
@@ -97,8 +117,8 @@ def _front(content: Content, licence: str | None, language: Sequence[str], real:
         said["language"] = list(language)
     if licence:
         said["license"] = licence
-    if "label" in kinds and "text" in kinds:
-        said["task_categories"] = ["text-classification"]
+    if tasks := _tasks(content, kinds):
+        said["task_categories"] = tasks
     if content.finished:
         said["size_categories"] = [next((word for n, word in SIZES if real + made < n), "n>10M")]
     hub = name.removeprefix("hf://") if name.startswith("hf://") else ""
@@ -111,6 +131,22 @@ def _front(content: Content, licence: str | None, language: Sequence[str], real:
     files = [{"split": "train", "path": "train/*.parquet"}]
     said["configs"] = [{"config_name": "default", "data_files": files}]
     return "".join(f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in said.items())
+
+
+def _tasks(content: Content, kinds: set[str]) -> list[str]:
+    """What the hub calls what can be learned from rows of these types; nothing where that is not certain."""
+    if "image" in kinds:
+        if {"question", "answer"} <= kinds:
+            return ["visual-question-answering"]
+        if "text" in kinds:
+            return []
+        outlines = "mask" in kinds or any(map(content.train.outlined, content.columns_of("boxes")))
+        found = [("label", "image-classification"), ("boxes", "object-detection"),
+                 ("points", "keypoint-detection"), ("caption", "image-to-text")]  # fmt: skip
+        return [task for kind, task in found if kind in kinds] + ["image-segmentation"] * outlines
+    if "audio" in kinds:
+        return ["audio-classification"] if "label" in kinds else []
+    return ["text-classification"] if {"label", "text"} <= kinds else []
 
 
 def _title(name: str) -> str:
@@ -202,18 +238,20 @@ def _did(content: Content, role: str, name: str) -> str:
     steps = {c.step: c.calls for c in content.calls if c.model == known}
     if steps:
         return ", ".join(f"step {_plain(step)}, {n:,} calls" for step, n in steps.items())
-    return "vectors of texts, to compare rows" if role == "embed" else "not known"
+    of = SEEN.get(name, "vectors of texts")
+    return f"{of}, to compare rows" if role == "embed" else "not known"
 
 
 def _fields(content: Content) -> str:
     types = {column: content.dataset.types[name] for name, column in content.dataset.columns.items()}
-    meaning = {"text": "the text", "label": "the label", "value": "a column of the source"}
+    noted = {name: kind for name, kind in content.kinds.items() if kind in TYPES}
     rows: list[tuple[str, ...]] = []
     for column in content.train.columns:
         if column in MEANINGS:
             rows.append((f"`{column}`", *MEANINGS[column]))
-        elif column in types:
-            rows.append((_plain(column), _plain(types[column]), meaning.get(types[column], "a field of the recipe")))
+        elif kind := types.get(column) or noted.get(column):
+            many = "Sequence of texts" if kind == "caption" and content.train.lists(column) else TYPES.get(kind, kind)
+            rows.append((_plain(column), _plain(many), SAYS.get(kind, "a field of the recipe")))
         else:
             rows.append((_plain(column), "text", "noted by a step"))
     return _table(["name", "type", "meaning"], rows) if rows else "Not written yet."
@@ -221,7 +259,7 @@ def _fields(content: Content) -> str:
 
 def _balance(content: Content) -> str:
     if not content.label:
-        return "No label."
+        return "\n\n".join(map(_marks, marked(content))) or "No label."
     found = counts(content)
     before = content.dataset.labels
     first = sorted(found, key=lambda name: (-sum(found[name]), name))[:LABELS]
@@ -230,9 +268,20 @@ def _balance(content: Content) -> str:
     return _table(["label", "before", "real", "synthetic"], rows) + more
 
 
+def _marks(found: Marked) -> str:
+    """Boxes, points or segments by label."""
+    real, made = found.labels
+    rows = [(_plain(name), f"{real[name]:,}", f"{made[name]:,}") for name in found.names[:LABELS]]
+    more = f"\n\nand {len(found.names) - LABELS:,} more labels" if len(found.names) > LABELS else ""
+    kind = _plain(found.kind)
+    return _table([f"label of {kind}", f"{kind} of real rows", f"{kind} of synthetic rows"], rows) + more
+
+
 def _help(content: Content) -> str:
     found = content.measured
     line = chosen(found) if found else None
+    if line is None and found.get("described"):
+        return "No student was trained: the rows have no label."
     if line is None:
         return "Not measured."
     real = next(x for x in found["rows"] if x["student"] == found["student"] and x["arm"] == "real")
@@ -244,7 +293,8 @@ def _help(content: Content) -> str:
         f"Tested on {found['test']['rows']:,} real rows that no model was trained on; "
         f"student: {_plain(found['student'])}; {found['seeds']} seeds.",
     ]
-    others = {"repeat": "real rows repeated", "classic": "the classic-text recipe", "made": "synthetic rows only"}
+    baseline = f"the {_plain(found.get('classic') or 'classic-text')} recipe"
+    others = {"repeat": "real rows repeated", "classic": baseline, "made": "synthetic rows only"}
     rows = [x for x in found["rows"] if x["student"] == found["student"] and x["arm"] in others]
     said += [f"Baseline, {others[x['arm']]}: {interval(x['gain'])} points." for x in rows]
     weaker = next((x for x in found["rows"] if x["student"] != found["student"] and x["arm"] == "both"
@@ -257,10 +307,16 @@ def _help(content: Content) -> str:
 
 
 def _limits(content: Content) -> str:
+    headers = (
+        "\n- Images and sounds of real rows are the source's files, byte for byte: their headers may name a device, a "
+        "time or a place."
+        if content.media
+        else ""
+    )
     return (
         "- Gaps and slants of the source repeat in what was made from it.\n"
         "- Labels of synthetic rows come from their parents or from a model. Whether a person checked them is not "
-        "known.\n- Nobody searched for personal data; a synthetic row may hold what its parent holds."
+        "known.\n- Nobody searched for personal data; a synthetic row may hold what its parent holds." + headers
     )
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from leaven.report.marked import plain
 
 WIDE = 440
+PANEL, PANEL_WIDE = 108, 1.6
+"""How high the picture of a point is, below the map, and how many times as wide at most."""
 
 
 def svg(title: str, width: int, height: int, inner: Iterable[str], *, kind: str = "") -> str:
@@ -74,6 +76,22 @@ def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
 
 def rect(x: float, y: float, width: float, height: float, kind: str) -> str:
     return f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(0, width):.1f}" height="{max(0, height):.1f}" class="{kind}"/>'
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A point of a map with its picture: ``picture`` is drawn, ``mention`` draws it again; ``mini`` is how large it
+    stands on the map itself, None for a mark in its place."""
+
+    x: float
+    y: float
+    who: str
+    said: str
+    picture: str
+    mention: str
+    width: float
+    height: float
+    mini: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -188,6 +206,32 @@ def histogram(
     return svg(title, WIDE, height, out, kind="chart")
 
 
+def shares(title: str, edges: Sequence[float], real: Sequence[float], made: Sequence[float], unit: str) -> str:
+    """Two bars a bin, real beside made: which share (0 to 1) of each falls there.  Bins are equally wide in the
+    drawing, whatever their edges."""
+    height, left, right, top, bottom = 190, 46, 10, 20, 34
+    most = max(0.01, *real, *made)
+    wide = (WIDE - left - right) / len(real)
+
+    def y(share: float) -> float:
+        return top + (1 - share / most) * (height - top - bottom)
+
+    out = [
+        line(left, y(t / 100), WIDE - right, y(t / 100), "zero" if t == 0 else "grid") for t in ticks(0, most * 100, 3)
+    ]
+    out += [label(left - 6, y(t / 100) + 4, f"{t:g}", "end") for t in ticks(0, most * 100, 3)]
+    out += [label(left + i * wide, height - bottom + 17, f"{edge:g}") for i, edge in enumerate(edges[:-1])]
+    out.append(label(WIDE - right, height - bottom + 17, f"{edges[-1]:g}", "end"))
+    out.append(label(left - 38, top - 8, "% of them", "start", "axis"))
+    out.append(label(WIDE - right, height - 3, unit, "end", "axis"))
+    for i, (r, m) in enumerate(zip(real, made, strict=True)):
+        at = left + i * wide
+        for kind, share, begin in (("real", r, 0.08), ("made", m, 0.5)):
+            if share:
+                out.append(rect(at + begin * wide, y(share), 0.42 * wide, y(0) - y(share), kind))
+    return svg(title, WIDE, height, out, kind="chart")
+
+
 def strip(title: str, mean: float, low: float, high: float, band: tuple[float, float]) -> str:
     """One measure: dot and bar, over the grey band of its null."""
     width, height = 220, 30
@@ -230,9 +274,13 @@ def stack(title: str, real: int, made: int, most: int, target: float | None) -> 
 
 def scatter(
     title: str, real: Sequence[tuple[float, float]], made: Sequence[tuple[float, float]],
-    refused: Sequence[tuple[float, float]]
+    refused: Sequence[tuple[float, float]], *, pins: Sequence[Pin] = ()
 ) -> str:  # fmt: skip
-    """Points, already in the drawing's units (0 to 440, 0 to 320): hollow real, filled made, crosses refused."""
+    """Points, already in the drawing's units (0 to 440, 0 to 320): hollow real, filled made, crosses refused.
+
+    ``pins`` are points that show a picture below the drawing while one points at them, or has reached them by
+    keyboard.
+    """
     ring = "".join(f"M{x - 3:.0f} {y:.0f}a3 3 0 1 0 6 0a3 3 0 1 0-6 0" for x, y in real)
     disc = "".join(f"M{x - 2:.0f} {y:.0f}a2 2 0 1 0 4 0a2 2 0 1 0-4 0" for x, y in made)
     cross = "".join(f"M{x - 2:.0f} {y - 2:.0f}l4 4m0-4l-4 4" for x, y in refused)
@@ -242,5 +290,32 @@ def scatter(
         f'<path class="discs" d="{disc}"/>' if disc else "",
         f'<path class="rings" d="{ring}"/>' if ring else "",
         '<circle class="here" r="7" cx="-20" cy="-20"/>',
+        HINT if pins else "",
+        *map(_pin, pins),
     ]
-    return svg(title, WIDE, 320, inner, kind="chart map")
+    return svg(title, WIDE, 320, inner, kind="chart map pinned" if pins else "chart map")
+
+
+HINT = label(WIDE / 2, 330 + PANEL / 2, "Point at a picture, or reach it by Tab, to see it here.", kind="hint")
+
+
+def _pin(pin: Pin) -> str:
+    x, y = pin.x, pin.y
+    head = f'<circle class="head" cx="{x:.0f}" cy="{y:.0f}" r="4.5"/>'
+    if pin.mini:
+        across, down = pin.mini
+        width, height = across + 3, down + 3
+        x, y = (min(max(at, size / 2), most - size / 2) for at, size, most in ((x, width, WIDE), (y, height, 320)))
+        head = rect(x - width / 2, y - height / 2, width, height, "head") + (
+            f'<g transform="translate({x - across / 2:.1f} {y - down / 2:.1f}) scale({down / pin.height:.4f})">'
+            f"{pin.mention}</g>"
+        )
+    lines = [pin.said[i : i + 40] for i in range(0, min(len(pin.said), 120), 40)]
+    words = "".join(label(PANEL * PANEL_WIDE + 14, 14 + 16 * i, part, "start") for i, part in enumerate(lines))
+    large = min(PANEL / pin.height, PANEL * PANEL_WIDE / pin.width)
+    return (
+        f'<g class="pin {pin.who}" tabindex="0" role="img" aria-label="{plain(pin.said, 160)}">'
+        f'<circle class="reach" cx="{x:.0f}" cy="{y:.0f}" r="9"/>{head}<g class="panel" transform="translate(0 330)">'
+        f'<rect class="ground" y="-6" width="{WIDE}" height="{PANEL + 12}"/>'
+        f'<g transform="scale({large:.4f})">{pin.picture}</g>{words}</g></g>'
+    )

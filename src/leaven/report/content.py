@@ -6,10 +6,11 @@ import json
 import shlex
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ from leaven.engine.folder import Folder
 from leaven.errors import DataError, LeavenError
 from leaven.io import dataset as datasets
 from leaven.plain_yaml import load
-from leaven.recipe import Recipe, build
+from leaven.recipe import Recipe, advance, build
 from leaven.report.rows import Rows, roots
 
 TEXTS = ("text", "caption", "question", "answer", "context", "rationale")
 """Types of fields that are read as texts."""
+MEDIA = ("image", "map", "audio")
+"""Types that are shown as pictures of their own; a mask lies over its image."""
+MARKS = ("boxes", "points", "segments")
 FAILED = 20
 OLDER = 2.0
 """Seconds by which a measurement may be older than its run before it is called so (a copied folder mixes them up)."""
@@ -62,6 +66,42 @@ class Content:
         self.texts = {name: self.dataset.columns[name] for name in fields}
         """The fields that hold texts, and their columns."""
 
+    # -- columns ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def kinds(self) -> dict[str, str]:
+        """The type of each column of train/ by its name: those of the data, and those that steps wrote."""
+        data = self.dataset.typed()
+        found = {self.dataset.columns[name]: column.type for name, column in data.items()}
+        for step in self.recipe.steps() if self.recipe else ():
+            for name, column in advance(step, {}, data).items():
+                if column.written and name not in data:
+                    found.setdefault(name, column.type)
+        return found
+
+    def columns_of(self, *kinds: str) -> list[str]:
+        """The columns of some types, in the order of the data."""
+        return [name for name, kind in self.kinds.items() if kind in kinds]
+
+    @cached_property
+    def media(self) -> list[str]:
+        """The columns that hold images or sounds; the first is what marks are on."""
+        first = self.dataset.main("image") or self.dataset.main("audio")
+        found = self.columns_of(*MEDIA) if first else []
+        return sorted(found, key=lambda name: name != self.dataset.columns[first])
+
+    @cached_property
+    def light(self) -> list[str]:
+        """The columns of train/ without the bytes of images and sounds."""
+        heavy = {*self.columns_of(*MEDIA, "mask")}
+        return [name for name in dict.fromkeys((*self.train.columns, *self.refused.columns)) if name not in heavy]
+
+    @cached_property
+    def said_of(self) -> list[str]:
+        """The columns whose texts are shown beside a picture: those of the data, and those that steps wrote."""
+        here = dict.fromkeys((*self.texts.values(), *self.columns_of(*TEXTS)))
+        return list(here) if self.media else list(self.texts.values())
+
     # -- run.json -----------------------------------------------------------------------------------------------------
 
     def count(self, name: str) -> int:
@@ -92,7 +132,10 @@ class Content:
         name = str(self.said.get("recipe", ""))
         try:
             text = str(self.said["recipe_text"])
-            return build(load(text, name), text=text, where=name, name=name, sets=self.said.get("set") or ())
+            sets = self.said.get("set") or ()
+            return build(
+                load(text, name), text=text, where=name, name=name, sets=sets, folder=Folder(self.folder).recipe
+            )
         except (LeavenError, KeyError):
             return None
 
@@ -103,7 +146,7 @@ class Content:
         """The last measurement; nothing where there is none, or a damaged one."""
         try:
             found = json.loads((self.folder / "measure.json").read_text("utf-8"))
-            return found if isinstance(found, dict) and found.get("rows") else {}
+            return found if isinstance(found, dict) and (found.get("rows") or found.get("described")) else {}
         except (OSError, ValueError):
             return {}
 
@@ -136,6 +179,25 @@ class Content:
             if dataset.counts.get(name) and dataset.path(name).is_file():
                 found.update(dataset.table(name).column("_id").to_pylist())
         return found
+
+    @cached_property
+    def places(self) -> dict[str, tuple[str, int]]:
+        """Where each row that was read stands: its set, and its number there."""
+        found: dict[str, tuple[str, int]] = {}
+        for name in ("source", "pool", "given", "test"):
+            if self.dataset.counts.get(name) and self.dataset.path(name).is_file():
+                for i, own in enumerate(self.dataset.table(name).column("_id").to_pylist()):
+                    found.setdefault(own, (name, i))
+        return found
+
+    def as_read(self, ids: Iterable[str]) -> Iterator[dict[str, Any]]:
+        """The rows that were read under these ids, in the user's columns, one at a time."""
+        at = sorted(self.places[own] for own in set(ids) & self.places.keys())
+        for name, some in groupby(at, key=lambda place: place[0]):
+            table = self.dataset.table(name)
+            for _, i in some:
+                row = table.slice(i, 1).to_pylist()[0]
+                yield {self.dataset.columns.get(key, key): value for key, value in row.items()}
 
     @cached_property
     def failed(self) -> tuple[list[dict[str, Any]], int]:

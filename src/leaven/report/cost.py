@@ -75,15 +75,21 @@ def _failed(content: Content) -> str:
 
 
 def _record(content: Content, row: dict[str, Any]) -> str:
-    texts = [str(row.get(column) or "") for column in content.texts.values()]
+    said = " ".join(str(row.get(column) or "") for column in content.texts.values())
+    said = " ".join(filter(None, [said, *(_path(row.get(column)) for column in content.media)]))
     answers = [a if isinstance(a, str) else json.dumps(a) for a in row.get("_answers") or ()]
     raw = "".join(f"<pre>{cut(a)}</pre>" for a in answers[:ANSWERS])
     more = f'<p class="cap">{ANSWERS} of {len(answers):,} answers</p>' if len(answers) > ANSWERS else ""
     folded = f"<details><summary>{len(answers):,} raw answers</summary>{raw}{more}</details>" if answers else ""
     return (
-        f'<li><p class="t" dir="auto">{cut(" ".join(texts))}</p><p class="chips"><span class="chip why">'
+        f'<li><p class="t" dir="auto">{cut(said)}</p><p class="chips"><span class="chip why">'
         f"{plain(row.get('_step', ''), 60)}: {plain(row.get('_error', ''), 400)}</span></p>{folded}</li>"
     )
+
+
+def _path(value: Any) -> str:
+    """Which file it is; a value that came with the data has no path."""
+    return str((value.get("path") if isinstance(value, dict) else value) or "")
 
 
 def how(content: Content) -> str:

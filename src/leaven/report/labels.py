@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from statistics import median
 
-from leaven.report.charts import gain_bar, stack, table
+import numpy as np
+
+from leaven.report.album import Album
+from leaven.report.charts import figure, gain_bar, shares, stack, table
 from leaven.report.content import Content
 from leaven.report.marked import plain
+from leaven.report.marks import Marked
 
 MOST = 200
 WORTH = 0.005
 """A label gained or lost from half a point on; less is unclear."""
 
 
-def labels(content: Content) -> str:
-    return f'<section id="labels"><h2>Labels</h2>{_labels(content)}</section>'
+def labels(content: Content, album: Album | None = None) -> str:
+    found = album.marked if album else []
+    marks = "".join(map(_marks, found))
+    body = '<p class="empty">No label column</p>' if found and not content.label else _labels(content)
+    return f'<section id="labels"><h2>Labels</h2>{body}{marks}</section>'
 
 
 def counts(content: Content) -> dict[str, tuple[int, int]]:
@@ -88,3 +95,64 @@ def _cap(n: int) -> str:
     if n <= MOST:
         return ""
     return f'<p class="cap">{MOST} of {n:,} labels: those at both ends of the order; all: the rows of train/</p>'
+
+
+# -- what is marked in images and sounds -----------------------------------------------------------------------------
+
+
+def _marks(found: Marked) -> str:
+    """Boxes, points or segments by label, and how large boxes are."""
+    real, made = found.labels
+    what = {"boxes": "boxes", "points": "points"}.get(found.kind, "segments")
+    if not real and not made:
+        return f'<h3>{plain(found.column, 60)}</h3><p class="empty">No {what}</p>'
+    names = found.names
+    most = max(real[name] + made[name] for name in names)
+    rows = [
+        (
+            plain(name, 80).replace("_", "_<wbr>"),
+            f"{real[name]:,}",
+            f"{made[name]:,}",
+            stack(f"{name[:80]}: {real[name]} real, {made[name]} made", real[name], made[name], most, None),
+        )
+        for name in names[:MOST]
+    ]
+    said = ", ".join(
+        f"{side.total():,} {what} in {n:,} {word} {'row' if n == 1 else 'rows'} ({side.total() / n:.1f} each)"
+        for side, n, word in ((real, found.rows[0], "real"), (made, found.rows[1], "made"))
+        if n
+    )
+    cap = f'<p class="cap">{MOST} of {len(names):,} labels, the most frequent</p>' if len(names) > MOST else ""
+    key = '<p class="key"><span class="k real">real</span><span class="k made">made</span></p>'
+    heads = ["label", "#real", "#made", ""]
+    numbers = f'<div class="tall">{table(f"{what.capitalize()} in train/", heads, rows, kind="labels")}</div>'
+    return f'<h3>{plain(found.column, 60)}</h3><p class="says-it">{said}.</p>{cap}{key}{numbers}{_sizes(found)}'
+
+
+def _sizes(found: Marked) -> str:
+    """How large boxes are, in bins that double."""
+    sides = [np.concatenate(some) if some else np.zeros(0) for some in found.sides]
+    every = np.concatenate(sides)
+    if not len(every):
+        return ""
+    low, high = (int(np.log2(max(1.0, x))) for x in np.percentile(every, [0.5, 99.5]))
+    low = min(low, max(0, high - 3))  # four bins or more
+    edges = [float(2**k) for k in range(low, max(low + 3, high) + 2)]
+    inside = [np.histogram(np.clip(side, edges[0], edges[-1]), edges)[0] for side in sides]
+    shared = [(n / max(1, n.sum())).tolist() for n in inside]
+    medians = [float(np.median(side)) if len(side) else 0.0 for side in sides]
+    said = "How large boxes are: the root of their area."
+    said += "".join(
+        f" {word}: median {m:.0f} pixels."
+        for word, m, side in zip(("Real", "Made"), medians, sides, strict=True)
+        if len(side)
+    )
+    numbers = table(
+        "Boxes by the root of their area, in pixels",
+        ["#from", "#to", "#real", "#made"],
+        [
+            (f"{edges[i]:g}", f"{edges[i + 1]:g}", f"{inside[0][i]:,}", f"{inside[1][i]:,}")
+            for i in range(len(edges) - 1)
+        ],
+    )
+    return figure(shares("Boxes by size", edges, shared[0], shared[1], "pixels, doubling"), said, numbers)

@@ -6,13 +6,13 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from leaven.report.charts import Dot, dots, figure, table
+from leaven.report.charts import Dot, dots, figure, strip, table
 from leaven.report.content import Content
 from leaven.report.marked import plain
 
 ARMS = {"repeat": "real repeated", "classic": "classic-text", "made": "made only", "both": "real + made"}
 WORDS = {"use": "Use", "no_gain": "No gain", "harmful": "Harmful", "unclear": "Unclear"}
-METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
+METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "map50": "mAP@.5", "iou": "IoU"}
 WHY = {
     "use": "Train on the real and the made rows together.",
     "no_gain": "Keep your real rows as they are.",
@@ -54,6 +54,8 @@ def _answer(content: Content) -> str:
     if not content.finished:
         return '<p class="says">The run has not ended</p><p>The same <code>leaven augment</code> command goes on.</p>'
     line = chosen(found) if found else None
+    if line is None and found.get("described"):
+        return _no_verdict(found)
     if line is None:
         return not_measured(content)
     gain = line["gain"]
@@ -117,13 +119,14 @@ def gain(content: Content) -> str:
 def _gain(content: Content) -> str:
     found = content.measured
     line = chosen(found) if found else None
+    described = _described(found["described"]) if found.get("described") else ""
     if line is None:
-        return not_measured(content)
+        return described or not_measured(content)
     rows: list[Mapping[str, Any]] = found["rows"]
     student = found["student"]
     ratios = sorted({x["ratio"] for x in rows if x["arm"] == "both"})
     others = [arm for arm in ("classic", "made") if any(x["arm"] == arm for x in rows)]
-    places = [f"{r:.3g}" for r in ratios] + [ARMS[arm].replace("-", "- ") for arm in others]
+    places = [f"{r:.3g}" for r in ratios] + [arm_name(arm, found).replace("-", "- ") for arm in others]
     shown = [_dot(x, ratios, others, student) for x in rows if x["arm"] in ("both", *others)]
     band = next((x["gain"] for x in rows if x["arm"] == "repeat" and x["student"] == student), None)
     title = f"Gain over real rows only, in points of {METRICS[found['metric']]}, by ratio of made rows to real rows"
@@ -147,7 +150,7 @@ def _gain(content: Content) -> str:
     if second:
         key += f'<span class="k dot other">{plain(second)}</span>'
     key += '<span class="k band">real repeated</span>' if band else ""
-    return figure(drawing, " ".join(said), _numbers(rows, found), key=key)
+    return figure(drawing, " ".join(said), _numbers(rows, found), key=key) + described
 
 
 def _dot(x: Mapping[str, Any], ratios: Sequence[float], others: Sequence[str], student: str) -> Dot:
@@ -166,18 +169,61 @@ def _reach(shown: Sequence[Dot], ratios: int) -> tuple[float, float]:
     return low - 0.06 * span, high + 0.06 * span
 
 
+def arm_name(arm: str, found: Mapping[str, Any]) -> str:
+    """What an arm is called; the baseline by its recipe."""
+    return str(found.get("classic") or ARMS[arm]) if arm == "classic" else ARMS.get(arm, "real only")
+
+
 def _numbers(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) -> str:
+    metrics = [name for name in METRICS if any(name in x for x in rows)]
     cells = [
         (
-            ARMS.get(x["arm"], "real only"),
+            plain(arm_name(x["arm"], found), 60),
             "-" if x["arm"] in ("real", "repeat") else f"{x['ratio']:.3g}",
             f"{x['rows']:,}",
-            f"{x['accuracy']['mean'] * 100:.1f}",
-            f"{x['macro_f1']['mean'] * 100:.1f}",
+            *(f"{x[name]['mean'] * 100:.1f}" if name in x else "-" for name in metrics),
             "-" if x["arm"] == "real" else interval(x["gain"]),
             plain(x["student"]),
         )
         for x in rows
     ]
     caption = f"Every arm, {found['seeds']} paired seeds; gains in points of {METRICS[found['metric']]}, 95 % interval"
-    return table(caption, ["arm", "#ratio", "#rows", "#accuracy %", "#macro-F1 %", "#gain", "student"], cells)
+    heads = ["arm", "#ratio", "#rows", *(f"#{METRICS[name]} %" for name in metrics), "#gain", "student"]
+    return table(caption, heads, cells)
+
+
+# -- rows without a label --------------------------------------------------------------------------------------------
+
+
+def _no_verdict(found: Mapping[str, Any]) -> str:
+    missing = "".join(f"<li>{plain(text, 400)}</li>" for text in found["described"].get("missing") or ())
+    return (
+        '<p class="says">No verdict</p><p>The rows have no label, so no student was trained. What is marked on them is '
+        f"compared under Gain.</p>{f'<p>Not known:</p><ul>{missing}</ul>' if missing else ''}"
+    )
+
+
+def _described(found: Mapping[str, Any]) -> str:
+    """The annotations of made rows beside those of real ones, each distance with what it is by chance."""
+    rows = []
+    for x in found.get("traits") or ():
+        null = x.get("null")
+        title, at = f"{x['of']}: {x['what']}, distance {x['distance']:.2f}", x["distance"]
+        drawn = "" if null is None else strip(title, at, at, at, (0.0, null))
+        apart = "too few rows" if null is None else "apart" if x["distance"] > null else "as real rows"
+        means = ["" if x[side] is None else f"{x[side]:.3g}" for side in ("real", "made")]
+        rows.append((f"{plain(x['of'], 60)}<span>{plain(x['what'], 60)}</span>", drawn, *means,
+                     f"{x['distance']:.2f}", "-" if null is None else f"{null:.2f}", apart))  # fmt: skip
+    said = (
+        "Annotations of made rows beside those of real ones. A distance of 0 is no difference, 1 the largest; the grey "
+        "band holds 95 % of the distances of two halves of the real rows."
+    )
+    if found.get("boxes"):
+        made, before = found["boxes"]["made"], found["boxes"]["of_their_roots"]
+        said += f" Made rows hold {made:,} boxes, the real rows that they came from {before:,}."
+    heads = ["annotation", "", "#real", "#made", "#distance", "#by chance", "what it says"]
+    return (
+        f"<p>{said}</p>{table('Annotations, made beside real', heads, rows, kind='annotations')}"
+        if rows
+        else f"<p>{said}</p>"
+    )

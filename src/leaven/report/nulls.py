@@ -134,6 +134,7 @@ class Splits:
         self.mt = self.made.vectors @ self.test.vectors.T
         np.fill_diagonal(self.rr, -1.0)
         np.fill_diagonal(self.mm, -1.0)
+        self.of_texts = vectors.kind == "text"
         self.words = [[t.casefold().split() for t in some.texts] for some in (self.real, self.made)]
         self.halves = [self._split(seed, s) for s in range(SPLITS)]
 
@@ -158,14 +159,17 @@ class Splits:
             found.append(self._one("faithful", "nearest to its own label", OWN, self._own, True, self._far_labels()))
         if (self.parent >= 0).any():
             name = "similarity with the parent"
-            found.append(self._one("faithful", name, PARENT, self._parents, False, self._far_parents()))
-        found.append(self._one("varied", "different word pairs", PAIRS, self._pairs, True, []))
+            says = PARENT if self.names else {k: v.replace(" of a label", "") for k, v in PARENT.items()}
+            found.append(self._one("faithful", name, says, self._parents, False, self._far_parents()))
+        if self.of_texts:
+            found.append(self._one("varied", "different word pairs", PAIRS, self._pairs, True, []))
         name = "similarity with the nearest other made row"
         found.append(self._one("varied", name, ALIKE, self._alike, False, self._twins()))
         found.append(self._one("varied", "real rows reached", COVER, self._cover, True, self._lonely()))
         name = "similarity with the nearest other real row"
         found.append(self._one("like the real", name, NEAR, self._near, False, self._far_real()))
-        found.append(self._one("like the real", "words a text", WORDS, self._lengths, False, []))
+        if self.of_texts:
+            found.append(self._one("like the real", "words a text", WORDS, self._lengths, False, []))
         if len(self.test):
             name = "similarity with the nearest test row"
             found.append(self._one("leaking", name, LEAK, self._leak, False, self._near_test()))
@@ -188,9 +192,8 @@ class Splits:
 
     def _centres(self, a: np.ndarray) -> np.ndarray:
         """The mean direction of each label's rows; zeros where it has none."""
-        sums = np.zeros((len(self.names), self.real.vectors.shape[1]))
-        labelled = a[self.y_real[a] >= 0]
-        np.add.at(sums, self.y_real[labelled], self.real.vectors[labelled])
+        ones = self.y_real[a][:, None] == np.arange(len(self.names))
+        sums = ones.T.astype(np.float64) @ self.real.vectors[a]
         norms = np.linalg.norm(sums, axis=1, keepdims=True)
         centres: np.ndarray = np.divide(sums, norms, out=np.zeros_like(sums), where=norms > 0)
         return centres
@@ -256,9 +259,10 @@ class Splits:
     ) -> list[dict[str, Any]]:
         """The made ``rows`` of the lowest values, each beside row ``at`` of the others."""
         return [
-            {"text": self.made.texts[rows[i]], "beside": other.texts[at[i]], "who": who, "value": float(values[i])}
+            {"text": self.made.texts[rows[i]], "beside": other.texts[at[i]], "who": who, "value": float(values[i]),
+             "ids": (self.made.ids[rows[i]], other.ids[at[i]])}
             for i in np.argsort(values, kind="stable")[:WORST].tolist()
-        ]
+        ]  # fmt: skip
 
     def _far_labels(self) -> list[dict[str, Any]]:
         near = self.made.vectors @ self._centres(np.arange(len(self.real))).T
@@ -270,7 +274,8 @@ class Splits:
             if margin[i] < 0:
                 said = f"{own}; nearer: {nearer}"
                 text = self.made.texts[known[i]]
-                found.append({"text": text, "beside": said, "who": "label", "value": float(margin[i])})
+                ids = (self.made.ids[known[i]],)
+                found.append({"text": text, "beside": said, "who": "label", "value": float(margin[i]), "ids": ids})
         return found
 
     def _twins(self) -> list[dict[str, Any]]:
@@ -283,8 +288,9 @@ class Splits:
                 continue
             seen |= {i, int(at[i])}
             found.append(
-                {"text": self.made.texts[i], "beside": self.made.texts[at[i]], "who": "made", "value": float(best[i])}
-            )
+                {"text": self.made.texts[i], "beside": self.made.texts[at[i]], "who": "made", "value": float(best[i]),
+                 "ids": (self.made.ids[i], self.made.ids[at[i]])}
+            )  # fmt: skip
             if len(found) == WORST:
                 break
         return found
@@ -297,6 +303,7 @@ class Splits:
                 "beside": self.made.texts[int(self.mr[:, i].argmax())],
                 "who": "nearest made",
                 "value": float(near[i]),
+                "ids": (self.real.ids[i], self.made.ids[int(self.mr[:, i].argmax())]),
             }
             for i in np.argsort(near, kind="stable")[:WORST].tolist()
         ]

@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from leaven.engine.folder import write_whole
+from leaven.report.album import Album
 from leaven.report.content import Content
 from leaven.report.cost import cost, how
 from leaven.report.labels import labels
@@ -44,16 +45,20 @@ def write(folder: Path) -> Path:
 
 
 def page(content: Content) -> str:
-    """The whole page, as HTML of at most 5 MB."""
+    """The whole page, as HTML of at most 5 MB, and 15 MB with pictures and clips."""
     vectors = Vectors(content)
-    drawn, points = map_(content, vectors)
-    parts = [
+    album = Album(content) if content.media else None
+    before = [
         verdict(content),
-        '<div class="two">' + gain(content) + labels(content) + "</div>",
-        samples(content),
-        refused(content),
-        quality(content, vectors),
+        '<div class="two">' + gain(content) + labels(content, album) + "</div>",
+        samples(content, album),
+        refused(content, album),
+        quality(content, vectors, album),
         scores(content, vectors),
+    ]
+    drawn, points = map_(content, vectors, album)
+    parts = [
+        *before,
         drawn,
         cost(content),
         how(content),
@@ -61,7 +66,7 @@ def page(content: Content) -> str:
     name, recipe = str(content.said.get("data", "")), str(content.said.get("recipe", ""))
     day = time.strftime("%d %b %Y", content.date).lstrip("0")
     links = "".join(f'<a href="#{s.lower()}">{s}</a>' for s in SECTIONS)
-    style, script = _asset("style.css"), _asset("script.js")
+    style, script = _asset("style.css") + (_asset("pictures.css") if album else ""), _asset("script.js")
     version = (content.said.get("versions") or {}).get("leaven", "")
     return f"""<!doctype html>
 <html lang="en" data-theme="auto">

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 
 from leaven.records import place
 
+FEW = 16
+"""Rows with images or sounds that are read at a time."""
 SMALL = ("_id", "_parents", "_scores", "_synthetic", "_step", "_reason")
 
 
@@ -26,7 +28,10 @@ class Rows:
         small = [name for name in dict.fromkeys((*SMALL, label)) if name in schema.names]
         self._table = pa.concat_tables([file.read(columns=small) for file in self.files]) if self.files else None
         self.ids = self._list("_id")
-        self.parents = [found[0] if found else None for found in self._list("_parents")]
+        every = self._list("_parents")
+        self.parents = [found[0] if found else None for found in every]
+        self.partners = {i: found[1:] for i, found in enumerate(every) if found and len(found) > 1}
+        """The other parents of the rows that have several."""
         self.labels = [None if value is None else str(value) for value in self._list(label)]
         self.reasons = self._list("_reason")
         self.steps = self._list("_step")
@@ -41,17 +46,36 @@ class Rows:
         ``tables`` have `_id` and `_root`; they are read only where they are asked for.
         """
         lost = {own: i for i, (own, p) in enumerate(zip(self.ids, self.parents, strict=True)) if p and p not in real}
-        asked = pa.array(list(lost), pa.string())
-        for table in tables if lost else ():
+        made = {p for partners in self.partners.values() for p in partners if p not in real}
+        asked = pa.array([*lost, *made], pa.string())
+        began: dict[str, str] = {}
+        for table in tables if lost or made else ():
             here = table.filter(pc.is_in(table.column("_id"), value_set=asked))
             for own, root in zip(here.column("_id").to_pylist(), here.column("_root").to_pylist(), strict=True):
                 if root in real:
-                    self.parents[lost[own]] = root
+                    began[own] = root
+        for own, i in lost.items():
+            self.parents[i] = began.get(own, self.parents[i])
+        for i, partners in self.partners.items():
+            self.partners[i] = [began.get(p, p) for p in partners]
 
     def _list(self, name: str) -> list[Any]:
         if self._table is None or name not in self._table.column_names:
             return [] if self._table is None else [None] * len(self._table)
         return list(self._table.column(name).to_pylist())
+
+    def lists(self, column: str) -> bool:
+        """True for a column of lists of texts."""
+        kind = self.files[0].schema_arrow.field(column).type if column in self.columns else None
+        return kind is not None and pa.types.is_list(kind) and pa.types.is_string(kind.value_type)
+
+    def outlined(self, column: str) -> bool:
+        """True where some boxes of the first rows have polygons."""
+        if column not in self.columns or not self.files[0].num_row_groups:
+            return False
+        [first] = self.files[0].read_row_group(0, columns=[column]).columns
+        boxes = pc.list_flatten(first.combine_chunks())
+        return bool(pc.any(pc.is_valid(pc.struct_field(boxes, "polygons"))).as_py())
 
     def scores(self) -> dict[str, np.ndarray]:
         """Each score column as floats, NaN where a row has none."""
@@ -86,6 +110,23 @@ class Rows:
                         found[i] = row
                 begin = end
         return found
+
+    def few_at_a_time(self, wanted: Iterable[int], columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Rows with their number, in the order of the files: their images are not all in memory at once."""
+        left = sorted(set(wanted), reverse=True)
+        begin = 0
+        for file in self.files:
+            for group in range(file.num_row_groups):
+                end = begin + file.metadata.row_group(group).num_rows
+                if left and left[-1] < end:
+                    for batch in file.iter_batches(FEW, row_groups=[group], columns=list(columns)):
+                        while left and left[-1] < begin + len(batch):
+                            yield left[-1], batch.slice(left[-1] - begin, 1).to_pylist()[0]
+                            left.pop()
+                        begin += len(batch)
+                        if not left:
+                            return
+                begin = end
 
 
 def roots(parts: Path) -> Iterator[pa.Table]:
