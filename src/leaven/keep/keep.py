@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
+from leaven.media.audio import Audio
+from leaven.media.image import Image
 from leaven.operators import Expr, Keep
 from leaven.records import Record
 
@@ -33,7 +35,7 @@ class KeepIf(Keep):
         if self.that(ctx.values(record), ctx.rng):
             return ""
         named = [name for name in self.named() if name in record.fields]
-        return f"{self.word()}: " + ", ".join(f"{name} {record.fields[name]}" for name in named)
+        return f"{self.word()}: " + ", ".join(f"{name} {_told(record.fields[name])}" for name in named)
 
     def word(self) -> str:
         return self.reason or next(iter(self.named()), "refused")
@@ -42,3 +44,10 @@ class KeepIf(Keep):
         """The columns that the expression reads, in the order in which it names them."""
         written = re.findall(r"[A-Za-z_]\w*", self.that.source)
         return list(dict.fromkeys(name for name in written if name in self.that.names))
+
+
+def _told(value: Any) -> str:
+    """A value as people read it; of a sound its length, of an image its size."""
+    if isinstance(value, Audio):
+        return f"{value.seconds:.2f} s"
+    return "{} x {}".format(*value.size) if isinstance(value, Image) else str(value)
