@@ -37,7 +37,7 @@ from leaven.storage import arrow_of
 SIDE, RATE, SECONDS = 256, 16_000, 3.0
 STEPS = {
     "image": "[{warp: {rotate: [-15, 15], scale: [0.9, 1.1]}}, {shade: {brightness: 0.2, contrast: 0.2}}]",
-    "audio": "[{alter_sound: {pitch: [-2, 2]}}, {add_noise: {snr: [5, 20]}}]",
+    "audio": "[{alter_sound: {pitch: [-2, 2]}}, {add_noise: {snr: [5, 20], noise: white}}]",
 }
 
 
@@ -69,10 +69,12 @@ def bare_image(data: bytes, rng: np.random.Generator) -> bytes:
     matrix = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), turn, scale)
     moved = cv2.warpAffine(pixels, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderValue=(114, 114, 114))
     brightness, contrast = rng.uniform(-0.2, 0.2), rng.uniform(0.8, 1.2)
-    levels = np.clip((np.arange(256) - 127.5) * contrast + 127.5 + 255 * brightness, 0, 255).astype(np.uint8)
-    out = BytesIO()
-    Pillow.fromarray(cv2.LUT(moved, levels)).save(out, "JPEG", quality=95)
-    return out.getvalue()
+    mean = float(np.dot(cv2.mean(moved)[:3], (0.299, 0.587, 0.114)))
+    levels = np.clip(((np.arange(256) - mean) * contrast + mean) * (1 + brightness), 0, 255).astype(np.uint8)
+    shown = cv2.cvtColor(cv2.LUT(moved, levels), cv2.COLOR_RGB2BGR)
+    done, found = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, 95])
+    assert done
+    return bytes(found.tobytes())
 
 
 def bare_sound(data: bytes, rng: np.random.Generator) -> bytes:

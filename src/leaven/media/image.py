@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import warnings
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from leaven.errors import MissingExtra
 from leaven.media.broken import Broken
+from leaven.media.encoded import Encoded
+from leaven.media.opencv import opencv
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,23 +28,19 @@ LIGHT = 1
 """How hard PNG tries to be small: 9 takes ten times as long for a tenth less."""
 
 
-class Image:
-    """Give it the file's bytes, or with ``of`` the pixels of a new one.
+class Image(Encoded):
+    """Give it the file's bytes, or with ``of`` the pixels of a new one."""
 
-    Equal are two images of the same bytes.  ``path`` is where it came from, for messages; it may be empty.
-    """
-
-    __slots__ = ("_bytes", "_codes", "_kind", "_open", "_pixels", "_size", "path")
+    __slots__ = ("_codes", "_kind", "_open", "_pixels", "_size")
 
     def __init__(self, data: bytes | None, path: str = "") -> None:
-        self._bytes = data
+        super().__init__(data, path)
         self._pixels: Pixels | None = None
         self._codes: NDArray[Any] | None = None
         self._kind = ""
         self._size: tuple[int, int] | None = None
         self._open: Any = None
         """Pillow's own, once the header is read and before the pixels are: reading it twice costs a tenth."""
-        self.path = path
 
     @classmethod
     def of(cls, pixels: Pixels, like: Image | None = None) -> Self:
@@ -73,10 +70,6 @@ class Image:
         made._codes.flags.writeable = False
         made._kind = "codes"
         return made
-
-    @classmethod
-    def read(cls, path: Path | str) -> Self:
-        return cls(Path(path).read_bytes(), str(path))
 
     # -- what it holds --------------------------------------------------------------------------------------------
 
@@ -114,13 +107,6 @@ class Image:
             self._open = self._opened()
         return self._kind
 
-    @property
-    def encoded(self) -> bytes:
-        """The file's bytes; encoded once where it was made."""
-        if self._bytes is None:
-            self._bytes = self._encode()
-        return self._bytes
-
     def settle(self) -> None:
         """Encode it where it is new, and let the pixels go."""
         self._bytes = self.encoded
@@ -136,18 +122,6 @@ class Image:
             raise
         except Exception as error:  # a decoder may raise anything on bytes from anywhere
             raise self._broken(error) from None
-
-    def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
-        if not isinstance(other, Image) or self._bytes is None or other._bytes is None:
-            return False
-        return self._bytes == other._bytes
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Image, (self.encoded, self.path)
 
     def __repr__(self) -> str:
         try:
@@ -239,15 +213,11 @@ class Image:
 
     def _encode(self) -> bytes:
         if self._codes is not None:
-            return png(self._codes)
+            return encoded(self._codes, ".png")
         if self._pixels is None:
             raise Broken("broken_image", f"{self.path or 'the image'} is empty (0 bytes)")
         pixels = self._pixels[..., 0] if self._kind.endswith("gray") else self._pixels
-        if self._kind.startswith("jpeg"):
-            out = BytesIO()
-            _pillow().fromarray(pixels).save(out, "JPEG", quality=QUALITY)
-            return out.getvalue()
-        return png(pixels)
+        return encoded(pixels, ".jpg" if self._kind.startswith("jpeg") else ".png")
 
 
 def _turn(opened: Any) -> int:
@@ -259,16 +229,19 @@ def _turn(opened: Any) -> int:
     return found if isinstance(found, int) else 1
 
 
+def encoded(pixels: NDArray[Any], kind: str) -> bytes:
+    """Pixels (height x width, or x 3 as RGB; 8 or, as ``.png``, 16 bits) as the bytes of a file."""
+    cv2 = opencv()
+    how = [cv2.IMWRITE_JPEG_QUALITY, QUALITY] if kind == ".jpg" else [cv2.IMWRITE_PNG_COMPRESSION, LIGHT]
+    done, data = cv2.imencode(kind, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels, how)
+    assert done, "pixels of 8 or 16 bits can always be written"
+    found: bytes = data.tobytes()
+    return found
+
+
 def png(pixels: NDArray[Any]) -> bytes:
-    """Pixels (height x width, or x 3 as RGB; 8 or 16 bits) as a PNG."""
-    try:
-        import cv2
-    except ImportError:
-        raise MissingExtra("images need the extra `image` (OpenCV).", 'pip install "leaven[image]"') from None
-    shown = pixels[..., ::-1] if pixels.ndim == 3 else pixels
-    done, data = cv2.imencode(".png", shown, [cv2.IMWRITE_PNG_COMPRESSION, LIGHT])
-    assert done, "a PNG of 8 or 16 bits can always be written"
-    return bytes(data)
+    """Pixels as a PNG."""
+    return encoded(pixels, ".png")
 
 
 def _pillow() -> Any:
