@@ -48,9 +48,15 @@ def resample(labels: ArrayLike, seed: int) -> Ints:
 
 
 def inherit(root_counts: Ints, roots: ArrayLike) -> Ints:
-    """Counts of made rows: those of the real rows they came from; 1 where they came from none (root -1)."""
-    of_root = np.asarray(roots, dtype=np.int64)
-    return np.where(of_root >= 0, root_counts[of_root], 1).astype(np.int64)
+    """Counts of made rows: those of the real row each came from; 1 where it came from none (root below 0).
+
+    ``roots`` are rows x parents, or one parent a row.  Of several parents it is the product: of a row drawn twice and
+    one drawn three times, six pairs can be made, and none where one of the two is not there.
+    """
+    of_roots = np.asarray(roots, dtype=np.int64)
+    of_roots = of_roots[:, None] if of_roots.ndim == 1 else of_roots
+    found: Ints = np.where(of_roots >= 0, root_counts[of_roots], 1).prod(axis=1).astype(np.int64)
+    return found
 
 
 def _key(seed: int, name: str) -> bytes:

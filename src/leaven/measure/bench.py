@@ -1,4 +1,4 @@
-"""The bench on which arms are fitted: real, made and test rows, two students, and as many processes as cores.
+"""The bench on which arms are fitted: real, made and test rows, their students, and as many processes as cores.
 
 An arm is a list of rows with how often each stands there; every arm's weights sum to the number of real rows, and C
 is chosen once, on the real rows, so that no arm gains by mere repetition.
@@ -6,36 +6,80 @@ is chosen once, on the real rows, so that no arm gains by mere repetition.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leaven.measure.students import Embedded, Student, Tfidf, choose_student_C, fit_predict
+from leaven.measure.students import AnyStudent, Embedded, Tfidf, choose_student_C, fit_predict, of_table
 from leaven.models.backends.linear import stratified_folds
 
+if TYPE_CHECKING:
+    from leaven.measure.notes import Noted
+
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
-
-NO_ROOT, POOL = -1, -2
+NO_ROOT, POOL, ANYWHERE = -1, -2, -3
+"""What stands in place of a real row's number: none, a model that all real rows taught, any of them."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Texts and label numbers; ``roots`` says which real row each came from, NO_ROOT for none, POOL for a real text
-    that was given its label by a model which all real rows taught."""
+    """What stands in each row, and its label's number.
 
-    texts: list[str]
+    ``items`` are the texts themselves; of images and sounds a key each.  ``roots`` (rows x parents; a single line of
+    them is one each) says which real rows each came from: NO_ROOT where there is none, POOL for a real row that was
+    given its label by a model which all real rows taught, ANYWHERE where it may be any of them.  ``probs`` (rows x
+    labels) are soft labels, ``notes`` what rows without a label say of their image or sound.
+    """
+
+    items: list[str]
     labels: Ints
-    roots: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    roots: Ints = field(default_factory=lambda: np.zeros((0, 1), np.int64))
     ids: list[str] = field(default_factory=list)
+    probs: Floats | None = None
+    notes: Sequence[Noted] = ()
+
+    def __post_init__(self) -> None:
+        if self.roots.ndim == 1:
+            object.__setattr__(self, "roots", self.roots[:, None])
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(self.items)
+
+    def take(self, rows: Sequence[int] | Ints) -> Rows:
+        """Some of the rows."""
+        at = np.asarray(rows, np.int64)
+        return Rows(
+            [self.items[i] for i in at],
+            self.labels[at],
+            self.roots[at] if len(self.roots) else self.roots,
+            [self.ids[i] for i in at] if self.ids else [],
+            None if self.probs is None else self.probs[at],
+            [self.notes[i] for i in at] if self.notes else (),
+        )
+
+
+def held_back(roots: Ints, held: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which made rows (``roots``: rows x parents) must not be learned from while real rows are ``held`` out: those with
+    one of them among their parents, and those that may have."""
+    among = (roots >= 0) & held[np.maximum(roots, 0)]
+    found: NDArray[np.bool_] = (among | (roots == ANYWHERE)).any(axis=1)
+    return found
+
+
+def targets(parts: Sequence[Rows], n_labels: int) -> NDArray[Any]:
+    """What a student learns from rows laid one after the other: label numbers, or where some are soft, a share for
+    each label."""
+    if all(rows.probs is None for rows in parts):
+        return np.concatenate([rows.labels for rows in parts])
+    sure = np.eye(n_labels)
+    return np.concatenate([sure[rows.labels] if rows.probs is None else rows.probs for rows in parts])
 
 
 @dataclass(frozen=True)
@@ -48,6 +92,8 @@ class Arm:
     made_set: str = "made"
     fold: int = -1
     """Out of fold: this fold's real rows are predicted instead of the test set, and what came from them is left out."""
+    luck: int = 0
+    """The seed of a student that begins with random numbers."""
 
 
 @dataclass(frozen=True)
@@ -58,92 +104,118 @@ class Bench:
     made: dict[str, Rows]
     test: Rows
     n_labels: int
-    vectors: dict[str, NDArray[np.float32]]
+    vectors: Mapping[str, NDArray[np.float32]]
     fold: Ints
     C: tuple[float, ...] = ()
+    others: tuple[AnyStudent, ...] | None = None
+    """The students beside the one over ``vectors``; without any, TF-IDF of the texts."""
+    named: str = Embedded.name
 
-    def embed(self, texts: Sequence[str]) -> NDArray[Any]:
-        return np.stack([self.vectors[text] for text in texts]) if texts else np.zeros((0, 1), np.float32)
+    def embed(self, items: Sequence[str]) -> NDArray[Any]:
+        return of_table(self.vectors, items)
 
-    def students(self) -> list[Student]:
-        every = [*self.real.texts, *self.test.texts, *(t for rows in self.made.values() for t in rows.texts)]
-        return [Embedded(self.embed), Tfidf(every)]
+    def students(self) -> list[AnyStudent]:
+        first = Embedded(self.embed, self.named)
+        if self.others is not None:
+            return [first, *self.others]
+        every = [*self.real.items, *self.test.items, *(t for rows in self.made.values() for t in rows.items)]
+        return [first, Tfidf(every)]
 
-    def predict(self, students: Sequence[Student], arm: Arm) -> Ints:
+    def predict(self, students: Sequence[AnyStudent], arm: Arm) -> Ints:
         """The labels that a model trained on an arm gives the test rows (or the fold's real rows)."""
         real, made = arm.real, arm.made
         rows = self.made[arm.made_set]
-        labels = rows.labels
-        tested = self.test.texts
+        tested = self.test.items
         total = float(len(self.real))
         if arm.fold >= 0:
             held = self.fold == arm.fold
             real = np.where(held, 0, real)
             if made.any():
-                made = np.where((rows.roots >= 0) & held[np.maximum(rows.roots, 0)], 0, made)
-                labels = self.relabelled(students, arm, rows)
-            tested = [text for text, out in zip(self.real.texts, held, strict=True) if out]
+                made = np.where(held_back(rows.roots, held), 0, made)
+                rows = self.relabelled(students, arm, rows)
+            tested = [item for item, out in zip(self.real.items, held, strict=True) if out]
             total = float((~held).sum())
         counts = np.concatenate([real, made])
         if not counts.any():
             return np.full(len(tested), -1)
+        parts = [self.real, rows] if len(made) else [self.real]
         return fit_predict(
             students[arm.student],
-            [*self.real.texts, *(rows.texts if len(made) else [])],
-            np.concatenate([self.real.labels, labels if len(made) else np.zeros(0, np.int64)]),
+            [item for part in parts for item in part.items],
+            targets(parts, self.n_labels),
             counts,
             tested,
             self.C[arm.student],
             self.n_labels,
             total=total,
+            luck=arm.luck,
         )
 
-    def relabelled(self, students: Sequence[Student], arm: Arm, rows: Rows) -> Ints:
-        """Labels of made rows as a student would give them that never saw the held-out fold: a pool row carries what
-        all real rows taught, and would tell the held-out ones their own labels."""
-        pool = np.flatnonzero(rows.roots == POOL)
+    def relabelled(self, students: Sequence[AnyStudent], arm: Arm, rows: Rows) -> Rows:
+        """Made rows with the labels that a student would give them that never saw the held-out fold: a pool row carries
+        what all real rows taught, and would tell the held-out ones their own labels."""
+        pool = np.flatnonzero((rows.roots == POOL).any(axis=1))
         if not len(pool):
-            return rows.labels
+            return rows
         rest = np.where(self.fold == arm.fold, 0, arm.real)
-        found = rows.labels.copy()
-        found[pool] = fit_predict(
+        labels = rows.labels.copy()
+        labels[pool] = fit_predict(
             students[arm.student],
-            self.real.texts,
-            self.real.labels,
+            self.real.items,
+            targets([self.real], self.n_labels),
             rest,
-            [rows.texts[i] for i in pool],
+            [rows.items[i] for i in pool],
             self.C[arm.student],
             self.n_labels,
+            luck=arm.luck,
         )
-        return found
+        probs = rows.probs
+        if probs is not None:
+            probs = probs.copy()
+            probs[pool] = np.eye(self.n_labels)[labels[pool]]
+        return replace(rows, labels=labels, probs=probs)
 
 
 def folds(labels: Ints, seed: int) -> Ints:
     return stratified_folds(labels, 5, seed)
 
 
-def choose_C(bench: Bench, seed: int) -> tuple[float, ...]:
+def choose_C(bench: Bench, students: Sequence[AnyStudent], seed: int) -> tuple[float, ...]:
     """The C of each student, cross-validated on the real rows."""
-    return tuple(choose_student_C(s, bench.real.texts, bench.real.labels, seed=seed) for s in bench.students())
+    return tuple(choose_student_C(s, bench.real.items, bench.real.labels, seed=seed) for s in students)
 
 
-class Fitter:
+S = TypeVar("S")
+T = TypeVar("T")
+Said = TypeVar("Said", covariant=True)
+
+
+class Predicts(Protocol[Said, S]):
+    """Real, made and test rows with the students that learn from them."""
+
+    def students(self) -> list[S]: ...
+
+    def predict(self, students: Sequence[S], arm: Arm) -> Said: ...
+
+
+class Fitter(Generic[T, S]):
     """Fits arms, equal ones once, in parallel where there are enough."""
 
-    def __init__(self, bench: Bench, workers: int, progress: Callable[[int, int], None]) -> None:
-        self.bench, self.workers, self.progress = bench, workers, progress
-        self.known: dict[bytes, Ints] = {}
-        self.students: list[Student] | None = None
+    def __init__(
+        self, bench: Predicts[T, S], students: Sequence[S], workers: int, progress: Callable[[int, int], None]
+    ) -> None:
+        self.bench, self.students, self.workers, self.progress = bench, students, workers, progress
+        self.known: dict[bytes, T] = {}
         self.pool: ProcessPoolExecutor | None = None
 
-    def __enter__(self) -> Fitter:
+    def __enter__(self) -> Fitter[T, S]:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.pool:
             self.pool.shutdown(cancel_futures=True)
 
-    def fit(self, arms: Sequence[Arm]) -> list[Ints]:
+    def fit(self, arms: Sequence[Arm]) -> list[T]:
         """The predictions of each arm."""
         keys = [_key(arm) for arm in arms]
         new = {key: arm for key, arm in zip(keys, arms, strict=True) if key not in self.known}
@@ -152,9 +224,8 @@ class Fitter:
             self.progress(done, len(new))
         return [self.known[key] for key in keys]
 
-    def _run(self, arms: list[Arm]) -> Iterator[Ints]:
+    def _run(self, arms: list[Arm]) -> Iterator[T]:
         if self.workers == 1 or len(arms) < 4:
-            self.students = self.students or self.bench.students()
             for arm in arms:
                 yield self.bench.predict(self.students, arm)
             return
@@ -165,14 +236,14 @@ class Fitter:
 
 def _key(arm: Arm) -> bytes:
     made = arm.made.tobytes() + arm.made_set.encode() if arm.made.any() else b""
-    return b"|".join((b"%d %d" % (arm.student, arm.fold), arm.real.tobytes(), made))
+    return b"|".join((b"%d %d %d" % (arm.student, arm.fold, arm.luck), arm.real.tobytes(), made))
 
 
-_bench: Bench | None = None
-_students: list[Student] = []
+_bench: Any = None
+_students: list[Any] = []
 
 
-def _start(bench: Bench) -> None:
+def _start(bench: Any) -> None:
     from threadpoolctl import threadpool_limits
 
     global _bench, _students
@@ -181,6 +252,5 @@ def _start(bench: Bench) -> None:
     _students = bench.students()
 
 
-def _predict(arm: Arm) -> Ints:
-    assert _bench is not None
+def _predict(arm: Arm) -> Any:
     return _bench.predict(_students, arm)

@@ -13,10 +13,19 @@ from leaven.engine.folder import Folder, write_whole
 from leaven.errors import DataError
 from leaven.io import dataset as datasets
 from leaven.io.dataset import Dataset
+from leaven.io.tables import open_table
+from leaven.measure import scenes
+from leaven.measure.bench import Rows
 from leaven.measure.case import Case
-from leaven.measure.gain import Metric
+from leaven.measure.cnn import Cnn
+from leaven.measure.described import describe
+from leaven.measure.gain import Measurement, Metric
 from leaven.measure.gain import measure as measure_rows
 from leaven.measure.measured import Measured, as_json
+from leaven.measure.media import Media
+from leaven.models import config
+
+MEDIA_FIELDS = {"image", "audio"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,8 @@ class MeasureRequest:
     metric: str | None
     seed: int
     workers: int
+    student: str | None = None
+    """``cnn`` has the verdict, where the data are images or sounds."""
 
 
 class Told(Protocol):
@@ -42,38 +53,64 @@ def measure(request: MeasureRequest, told: Told) -> Measured:
     """Measure, and write ``measure.json`` where there is a run's folder."""
     if request.metric not in (None, "accuracy", "macro_f1"):
         raise DataError(f"--metric {request.metric} is not known.", "--metric accuracy, or --metric macro_f1")
+    if request.student not in (None, "cnn"):
+        raise DataError(f"--student {request.student} is not known.", "--student cnn, or leave it out.")
     folder = Path(request.run)
     is_run = (folder / "run.json").is_file()
     told.waiting("read")
     with tempfile.TemporaryDirectory(prefix="leaven-") as scratch:
         dataset = _run_dataset(request) if is_run else _file_dataset(request, Path(scratch))
-        case = Case(dataset, request.test if is_run else None)
+        models = {**config.load().models, **Folder(folder).describe().get("models", {})} if is_run else {}
+        case = Case(dataset, request.test if is_run else None, request.student == "cnn", models)
         made, copies, near = case.without_leaks(case.of_file(request.with_) if request.with_ else case.of_run(folder))
-        told.waiting("make the classic-text baseline")
-        classic = case.classic(Path(scratch) / "classic", request.seed)
-        told.waiting("choose C, student and ratio out of fold")
-        found = measure_rows(
-            case.real,
-            made,
-            classic,
-            case.test,
-            case.names,
-            case.embed,
-            groups=case.groups,
-            ratios=request.ratios,
-            seeds=request.seeds,
-            metric=cast("Metric | None", request.metric),
-            seed=request.seed,
-            workers=request.workers,
-            progress=lambda done, of: told.waiting(f"fit {done} of {of}"),
-        )
+        trained = _train(request, case, made, Path(scratch) / "classic", told)
+        described = None if case.label else describe(case, made, trained is not None, request.seed)
     refused = int(Folder(folder).describe().get("reasons", {}).get("near_test", 0)) if is_run else 0
+    counts = len(case.test), copies, near, refused
     measured = Measured(
-        found, case.test_name, len(case.test), copies, near, refused, case.warnings, request.run, request.with_
+        trained, case.test_name, *counts, case.warnings, request.run, request.with_, case.content.baseline, described
     )
     if is_run:
         write_whole(folder / "measure.json", (json.dumps(as_json(measured), indent=1) + "\n").encode())
     return measured
+
+
+def _train(request: MeasureRequest, case: Case, made: Rows, scratch: Path, told: Told) -> Measurement | None:
+    """Students on the real rows, with the made ones and without; None where no student can learn them."""
+    net = None if case.label or not request.student else scenes.student_of(list(case.noted.values()), case.real)
+    if not case.label and net is None:
+        return None
+    told.waiting(f"make the {case.content.baseline} baseline")
+    classic = case.baseline(scratch, request.seed)
+
+    def progress(done: int, of: int) -> None:
+        told.waiting(f"fit {done} of {of}")
+
+    if net is not None and isinstance(case.content, Media):
+        pictures = case.content.pictures(case.every([made, classic]))
+        bench = scenes.SceneBench(case.real, {"made": made, "classic": classic}, case.test, pictures, net)
+        return scenes.measure(
+            bench, ratios=request.ratios, seeds=request.seeds, workers=request.workers, progress=progress
+        )
+    told.waiting("choose C, student and ratio out of fold")
+    return measure_rows(
+        case.real,
+        made,
+        classic,
+        case.test,
+        case.names,
+        case.content.embed,
+        groups=case.groups,
+        ratios=request.ratios,
+        seeds=request.seeds,
+        metric=cast("Metric | None", request.metric),
+        seed=request.seed,
+        workers=request.workers,
+        progress=progress,
+        others=case.content.others(case.every([made, classic])),
+        named=case.content.student,
+        student=Cnn.name if request.student else None,
+    )
 
 
 def _run_dataset(request: MeasureRequest) -> Dataset:
@@ -81,7 +118,8 @@ def _run_dataset(request: MeasureRequest) -> Dataset:
     if not folder.describe().get("finished"):
         raise DataError(f"the run in {request.run} has not ended.", "run the same augment command again; it goes on.")
     dataset = datasets.load(folder.input)
-    if request.test is None and "test" not in dataset.counts:
+    learns = dataset.main("label") or request.student
+    if request.test is None and "test" not in dataset.counts and learns:
         raise DataError(
             f"{request.run} set no test rows aside.", f"leaven measure {request.run} --test FILE, of real rows."
         )
@@ -105,7 +143,8 @@ def _file_dataset(request: MeasureRequest, scratch: Path) -> Dataset:
             f"{request.run} is no run; to measure made rows with it, name them.",
             f"leaven measure {request.run} --with MADE --test FILE",
         )
-    fields = {"text": "text", "label": "label"}
+    media = MEDIA_FIELDS & {*open_table(request.run).kinds.values(), *request.named}
+    fields = {} if media else {"text": "text", "label": "label"}
     dataset = datasets.read(
         request.run, scratch / "input", fields=fields, named=request.named, test=request.test, seed=request.seed
     )

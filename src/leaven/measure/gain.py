@@ -16,14 +16,14 @@ from leaven.measure import interval
 from leaven.measure.arms import draw, inherit, resample
 from leaven.measure.bench import Arm, Bench, Fitter, Rows, choose_C, folds
 from leaven.measure.interval import Interval
-from leaven.measure.students import Embedded, Tfidf
+from leaven.measure.students import AnyStudent, Embedded, Stepped
 from leaven.measure.verdict import RESAMPLINGS, Verdict, may_be_harmful, may_be_use, reason, verdict
 
-STUDENTS = (Embedded.name, Tfidf.name)
 SKEWED = 3.0
 """Macro-F1 decides where the largest label has more than this many times the rows of the smallest."""
 
-Metric = Literal["accuracy", "macro_f1"]
+Ints = NDArray[np.int64]
+Metric = Literal["accuracy", "macro_f1", "map50", "iou"]
 ArmName = Literal["real", "repeat", "classic", "made", "both"]
 
 
@@ -33,7 +33,10 @@ FEWEST = 4
 
 @dataclass(frozen=True)
 class Line:
-    """One arm of one student: how well it does, and what it gains over real only."""
+    """One arm of one student: how well it does, and what it gains over real only.
+
+    Of boxes and masks, where one number says how well, both scores are that number.
+    """
 
     student: str
     arm: ArmName
@@ -66,6 +69,8 @@ class Measurement:
     out_of_fold: dict[float, float]
     rows_needed: int | None = None
     warnings: list[str] = field(default_factory=list)
+    named: bool = False
+    """True where the user named the student."""
 
 
 def skewed(labels: NDArray[np.int64]) -> bool:
@@ -99,20 +104,26 @@ def measure(
     seed: int = 0,
     workers: int = 1,
     progress: Callable[[int, int], None] = lambda done, of: None,
+    others: Sequence[AnyStudent] | None = None,
+    named: str = Embedded.name,
+    student: str | None = None,
 ) -> Measurement:
-    """Fit every arm with both students and compare.  ``classic`` are children of the classic-text baseline.
+    """Fit every arm with all students and compare.  ``classic`` are children of the baseline.
 
     ``groups`` names the cluster of each test row.  Seeds draw which made rows enter where a ratio asks for fewer
-    than there are.
+    than there are.  The students are a linear model over what ``embed`` gives, called ``named``, and ``others``
+    (TF-IDF of the texts); ``student`` is the one that has the verdict, instead of the better one without made rows.
     """
     metric = metric or ("macro_f1" if skewed(real.labels) or skewed(test.labels) else "accuracy")
-    every = list(dict.fromkeys(t for rows in (real, made, classic, test) for t in rows.texts))
+    every = list(dict.fromkeys(item for rows in (real, made, classic, test) for item in rows.items))
     vectors = dict(zip(every, embed(every), strict=True))
     fold = folds(real.labels, seed)
-    bench = Bench(real, {"made": made, "classic": classic}, test, len(names), vectors, fold)
-    bench = replace(bench, C=choose_C(bench, seed))
-    with Fitter(bench, workers, progress) as fitter:
-        run = _Measuring(bench, fitter, names, groups, seeds, metric)
+    others = None if others is None else tuple(others)
+    bench = Bench(real, {"made": made, "classic": classic}, test, len(names), vectors, fold, (), others, named)
+    students = bench.students()
+    bench = replace(bench, C=choose_C(bench, students, seed))
+    with Fitter(bench, students, workers, progress) as fitter:
+        run = _Measuring(bench, fitter, names, groups, seeds, metric, student)
         return run.measure([r for r in ratios if r > 0])
 
 
@@ -120,14 +131,18 @@ class _Measuring:
     def __init__(
         self,
         bench: Bench,
-        fitter: Fitter,
+        fitter: Fitter[Ints, AnyStudent],
         names: Sequence[str],
         groups: NDArray[np.int64] | None,
         seeds: int,
         metric: Metric,
+        student: str | None,
     ) -> None:
         self.bench, self.fitter, self.names = bench, fitter, names
         self.groups, self.seeds, self.metric = groups, seeds, metric
+        self.named = student
+        self.students = [s.name for s in fitter.students]
+        self.lucky = [isinstance(s, Stepped) for s in fitter.students]
         self.n = len(bench.real)
         self.none = np.zeros(0, np.int64)
         self.once = np.ones(self.n, np.int64)
@@ -145,19 +160,20 @@ class _Measuring:
         lines, predicted = self.test_arms(possible)
         base = predicted[student, "real", 0.0]
         best = predicted[student, "both", ratio]
-        chosen = next(x for x in lines if (x.student, x.arm, x.ratio) == (STUDENTS[student], "both", ratio))
+        name = self.students[student]
+        chosen = next(x for x in lines if (x.student, x.arm, x.ratio) == (name, "both", ratio))
         open_question = may_be_use(chosen.gain) or may_be_harmful(chosen.gain)
         resampled = self.resampled(student, ratio) if open_question else np.zeros(0)
         found = verdict(chosen.gain, resampled)
         return Measurement(
             lines=lines,
             metric=self.metric,
-            student=STUDENTS[student],
+            student=name,
             verdict=found,
             why=reason(chosen.gain, resampled),
             ratio=ratio,
             chosen=chosen,
-            real=next(x for x in lines if (x.student, x.arm) == (STUDENTS[student], "real")),
+            real=next(x for x in lines if (x.student, x.arm) == (name, "real")),
             left_out=left_out,
             labels_gained=self.labels(base, best),
             fits=len(self.fitter.known),
@@ -165,6 +181,7 @@ class _Measuring:
             made_rows=len(made),
             out_of_fold=scores,
             rows_needed=interval.rows_needed(chosen.gain.row_se, len(self.bench.test), 0.015),
+            named=self.named is not None,
         )
 
     # -- out of fold: which student, which ratio --------------------------------------------------------------------
@@ -175,8 +192,10 @@ class _Measuring:
 
         On a hundred real rows the differences between ratios are mostly chance; taking the best would follow it.
         """
-        real_only = [self.right_of_fold(s, None).sum() for s in (0, 1)]
-        student = int(np.argmax(real_only))
+        if self.named is not None:
+            student = self.students.index(self.named)
+        else:
+            student = int(np.argmax([self.right_of_fold(s, None).sum() for s in range(len(self.students))]))
         scores = {ratio: self.right_of_fold(student, ratio) for ratio in ratios}
         best = max(ratios, key=lambda r: (scores[r].sum(), -r))
         near = [r for r in ratios if _surplus(scores[best] - scores[r]) <= 1.0]
@@ -204,26 +223,32 @@ class _Measuring:
         return found
 
     def arms(self, student: int, ratios: Sequence[float]) -> dict[tuple[ArmName, float], list[Arm]]:
+        """The arms of a student, each once a seed; the real rows alone need but one fit, unless the student's own luck
+        is a seed too."""
+        seeds, lucky = range(self.seeds), self.lucky[student]
+        lucks = list(seeds) if lucky else [0]
+
+        def arm(times: int, made_set: str, ratio: float, seed: int) -> Arm:
+            picked = self.picked(made_set, ratio, seed)
+            return Arm(student, times * self.once, picked, made_set, luck=seed if lucky else 0)
+
         found: dict[tuple[ArmName, float], list[Arm]] = {
-            ("real", 0.0): [Arm(student, self.once, self.none)],
-            ("repeat", 1.0): [Arm(student, 2 * self.once, self.none)],
+            ("real", 0.0): [Arm(student, self.once, self.none, luck=luck) for luck in lucks],
+            ("repeat", 1.0): [Arm(student, 2 * self.once, self.none, luck=luck) for luck in lucks],
         }
-        seeds = range(self.seeds)
         if len(self.bench.made["classic"]):
             share = min(1.0, len(self.bench.made["classic"]) / self.n)
-            found["classic", share] = [
-                Arm(student, self.once, self.picked("classic", share, s), "classic") for s in seeds
-            ]
+            found["classic", share] = [arm(1, "classic", share, s) for s in seeds]
         most = max(ratios)
-        found["made", most] = [Arm(student, 0 * self.once, self.picked("made", most, s)) for s in seeds]
+        found["made", most] = [arm(0, "made", most, s) for s in seeds]
         for ratio in ratios:
-            found["both", ratio] = [Arm(student, self.once, self.picked("made", ratio, s)) for s in seeds]
+            found["both", ratio] = [arm(1, "made", ratio, s) for s in seeds]
         return found
 
     def test_arms(
         self, ratios: Sequence[float]
     ) -> tuple[list[Line], dict[tuple[int, ArmName, float], NDArray[np.int64]]]:
-        arms = {s: self.arms(s, ratios) for s in (0, 1)}
+        arms = {s: self.arms(s, ratios) for s in range(len(self.students))}
         self.fitter.fit([arm for found in arms.values() for some in found.values() for arm in some])
         predicted: dict[tuple[int, ArmName, float], NDArray[np.int64]] = {}
         lines = []
@@ -239,7 +264,7 @@ class _Measuring:
     ) -> Line:
         truth, k = self.bench.test.labels, len(self.names)
         return Line(
-            student=STUDENTS[student],
+            student=self.students[student],
             arm=name,
             ratio=ratio,
             rows=int(arm.real.sum() + arm.made.sum()),
@@ -260,9 +285,10 @@ class _Measuring:
         gains = []
         arms = []
         for number in range(RESAMPLINGS):
+            luck = number if self.lucky[student] else 0
             counts = resample(self.bench.real.labels, number)
             picked = self.picked("made", ratio, number) * inherit(counts, roots)
-            arms += [Arm(student, counts, self.none), Arm(student, counts, picked)]
+            arms += [Arm(student, counts, self.none, luck=luck), Arm(student, counts, picked, luck=luck)]
         found = self.fitter.fit(arms)
         for base, guess in zip(found[::2], found[1::2], strict=True):
             gains.append(self.gain(base[None], guess[None]).mean)

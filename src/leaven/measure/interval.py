@@ -93,10 +93,17 @@ def f1_gain(
     bases, arms = (np.atleast_2d(np.asarray(x, dtype=np.int64)) for x in (base, arm))
     seeds = max(len(bases), len(arms))
     differences = macro_f1(labels, arms, n_labels) - macro_f1(labels, bases, n_labels)
-    weights, clusters = _resamples(len(labels), group, seed)
+    weights, clusters = resamples(len(labels), group, seed)
     resampled = _mean_f1(weights, labels, arms, n_labels) - _mean_f1(weights, labels, bases, n_labels)
     parts = [_seed_part(differences), (float(resampled.var(ddof=1)), clusters - 1.0)]
     return _interval(float(differences.mean()), parts, (seeds, len(labels)))
+
+
+def of_statistic(each: ArrayLike, resampled: ArrayLike, rows: int) -> Interval:
+    """As ``f1_gain``, of any number: ``each`` seed's, and that of all seeds' mean on each resample of the rows."""
+    values, again = (np.asarray(x, dtype=np.float64) for x in (each, resampled))
+    parts = [_seed_part(values), (float(again.var(ddof=1)), max(rows - 1.0, 1.0))]
+    return _interval(float(values.mean()), parts, (len(values), rows))
 
 
 def f1(
@@ -106,7 +113,7 @@ def f1(
     labels = np.asarray(truth, dtype=np.int64)
     guesses = np.atleast_2d(np.asarray(predicted, dtype=np.int64))
     values = macro_f1(labels, guesses, n_labels)
-    weights, clusters = _resamples(len(labels), group, seed)
+    weights, clusters = resamples(len(labels), group, seed)
     row_variance = float(_mean_f1(weights, labels, guesses, n_labels).var(ddof=1))
     # All correct in every resample: as if one half of a row had been wrong, so that the interval is no point.
     parts = [_seed_part(values), (max(row_variance, 0.5 / clusters**2), clusters - 1.0)]
@@ -178,7 +185,7 @@ def _quantile(df: float) -> float:
     return float(stdtrit(max(df, 1.0), 0.5 + LEVEL / 2))
 
 
-def _resamples(n: int, group: ArrayLike | None, seed: int) -> tuple[Floats, int]:
+def resamples(n: int, group: ArrayLike | None, seed: int) -> tuple[Floats, int]:
     """How often each test row stands in each of 400 resamples (of clusters), and the number of clusters."""
     member = np.arange(n) if group is None else np.unique(np.asarray(group), return_inverse=True)[1]
     clusters = int(member.max()) + 1

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from leaven.measure.gain import Measurement
+from leaven.errors import DataError
+from leaven.measure.described import Described
+from leaven.measure.gain import Line, Measurement
 from leaven.measure.interval import Interval
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A measurement and what it was made on."""
+    """A measurement and what it was made on.  Without a label nothing may have been trained: ``trained`` is None."""
 
-    measurement: Measurement
+    trained: Measurement | None
     test_name: str
     test_rows: int
     copies: int
@@ -22,20 +24,41 @@ class Measured:
     warnings: list[str]
     run: str
     with_: str | None
+    baseline: str = "classic-text"
+    """The recipe of the arm ``classic``."""
+    described: Described | None = None
+
+    @property
+    def measurement(self) -> Measurement:
+        """What was trained.  Raises DataError where nothing was."""
+        if self.trained is None:
+            raise DataError("no student was trained: the rows have no label.", "see what is described instead.")
+        return self.trained
 
 
 def as_json(found: Measured) -> dict[str, Any]:
-    m = found.measurement
+    said = _trained(found.trained) if found.trained else _nothing_trained()
+    if found.described:
+        said["described"] = _described(found.described)
     return {
         "test": {"rows": found.test_rows, "from": found.test_name},
+        **said,
+        "with": found.with_,
+        "classic": found.baseline,
+        "leaks": {"copies": found.copies, "near": found.near, "refused_earlier": found.refused_before},
+        "warnings": found.warnings,
+    }
+
+
+def _trained(m: Measurement) -> dict[str, Any]:
+    return {
         "rows": [
             {
                 "student": x.student,
                 "arm": x.arm,
                 "ratio": round(x.ratio, 4),
                 "rows": x.rows,
-                "accuracy": _interval(x.accuracy),
-                "macro_f1": _interval(x.macro_f1),
+                **_scores(x, m.metric),
                 "gain": _interval(x.gain),
             }
             for x in m.lines
@@ -47,12 +70,44 @@ def as_json(found: Measured) -> dict[str, Any]:
         "ratio": round(m.ratio, 4),
         "labels": [{"label": name, "gain": round(gain, 6)} for name, gain in m.labels_gained],
         "rows_needed": m.rows_needed,
-        "with": found.with_,
         "smallest_gain_seen": round(m.chosen.gain.high - m.chosen.gain.mean, 6),
-        "leaks": {"copies": found.copies, "near": found.near, "refused_earlier": found.refused_before},
         "seeds": m.seeds,
         "fits": m.fits,
-        "warnings": found.warnings,
+    }
+
+
+def _scores(x: Line, metric: str) -> dict[str, dict[str, float]]:
+    if metric in ("accuracy", "macro_f1"):
+        return {"accuracy": _interval(x.accuracy), "macro_f1": _interval(x.macro_f1)}
+    return {metric: _interval(x.macro_f1)}
+
+
+def _nothing_trained() -> dict[str, Any]:
+    return {"rows": [], "metric": None, "student": None, "verdict": None, "why": "", "ratio": None, "labels": [],
+            "rows_needed": None, "smallest_gain_seen": None, "seeds": 0, "fits": 0}  # fmt: skip
+
+
+def _described(found: Described) -> dict[str, Any]:
+    return {
+        "traits": [
+            {
+                "of": x.of,
+                "what": x.what,
+                "real": None if x.real is None else round(x.real, 6),
+                "made": None if x.made is None else round(x.made, 6),
+                "distance": round(x.distance, 6),
+                "null": None if x.null is None else round(x.null, 6),
+                "things": list(x.things),
+            }
+            for x in found.traits
+        ],
+        "names": [
+            {"of": x.of, "what": x.what, "counts": {name: list(pair) for name, pair in x.counts.items()}}
+            for x in found.names
+            if x.what != "word"
+        ],
+        "boxes": None if found.boxes is None else {"made": found.boxes[0], "of_their_roots": found.boxes[1]},
+        "missing": found.missing,
     }
 
 

@@ -4,33 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from leaven.measure.described import Described
 from leaven.measure.gain import Line, Measurement
 from leaven.measure.interval import Interval
 from leaven.measure.measured import Measured
+from leaven.measure.traits import Names
 from leaven.terminal import cut, shown
 
+METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "map50": "mAP@.5", "iou": "IoU"}
 ARMS = {"real": "real only", "repeat": "real repeated", "classic": "classic-text", "made": "made only",
         "both": "real + made"}  # fmt: skip
 CHART = 25
+MOST_NAMES = 6
 
 
 def lines(found: Measured) -> list[str]:
     """The answer of ``measure``."""
-    m = found.measurement
     out = [f"warning: {shown(text)}" for text in found.warnings]
     if found.copies:
         copies = "1 made row copies" if found.copies == 1 else f"{found.copies} made rows copy"
         out.append(f"warning: {copies} a test row; left out of every arm")
-    out.append(f"Test     {shown(found.test_name)}: {found.test_rows:,} rows; {leaks(found)}")
-    out.append(f"Fits     {m.fits} of 2 students, {m.seeds} paired seeds, equal weight sums in every arm")
-    out.append(f"Student  {m.student}: the better one without made rows; it and the ratio, out of fold")
-    out += table([x for x in m.lines if x.student == m.student], m)
+    where = f"{shown(found.test_name)}: {found.test_rows:,} rows; {leaks(found)}" if found.test_rows else "none"
+    out.append(f"Test     {where}")
+    if found.described:
+        out += descriptions(found.described)
+    if found.trained:
+        out += trained(found, found.trained)
+    else:
+        out.append("Verdict  NONE: the rows have no label, so no student was trained.")
+    return out
+
+
+def trained(found: Measured, m: Measurement) -> list[str]:
+    """The arms of the students, and the verdict."""
+    out = []
+    students = len({x.student for x in m.lines})
+    equal = "weight sums" if m.out_of_fold else "steps"
+    of = "1 student" if students == 1 else f"{students} students"
+    out.append(f"Fits     {m.fits} of {of}, {m.seeds} paired seeds, equal {equal} in every arm")
+    best = "better" if students == 2 else "best"
+    why = f"the {best} one without made rows; it and the ratio, out of fold"
+    if m.named:
+        why = f"the one that was named; the ratio, {'out of fold' if m.out_of_fold else 'what the run wrote'}"
+    out.append(f"Student  {m.student}: {why}")
+    out += table([x for x in m.lines if x.student == m.student], m, found.baseline)
     for ratio, needs in m.left_out:
         out.append(
             f"{'real + made':<16}{ratio:>5g}      -   left out: needs {needs:,} made rows, there are {m.made_rows:,}"
         )
     out += verdict(found)
-    out += labels(m)
+    out += labels(m) if m.labels_gained else []
     out += other(m)
     out.append(next_step(found))
     return out
@@ -42,12 +65,54 @@ def leaks(found: Measured) -> str:
     return f"leaks left out: {found.copies} copies, {found.near} near copies{earlier}"
 
 
-def table(rows: Sequence[Line], m: Measurement) -> list[str]:
-    name = "accuracy" if m.metric == "accuracy" else "macro-F1"
+def arm_name(arm: str, baseline: str) -> str:
+    """What an arm is called; the baseline by its recipe."""
+    return baseline if arm == "classic" else ARMS[arm]
+
+
+def descriptions(found: Described) -> list[str]:
+    """The annotations of made rows beside those of real ones."""
+    out = [f"{'what':<36}{'real':>9}{'made':>9}{'distance':>10}   in halves of the real rows"]
+    for x in found.traits:
+        means = "".join(f"{'' if value is None else f'{value:.3g}':>9}" for value in (x.real, x.made))
+        null = "too few rows" if x.null is None else f"up to {x.null:.2f}{', so apart' if x.apart else ''}"
+        out.append(f"{cut(f'{x.of}: {x.what}', 35):<36}{means}{x.distance:>10.2f}   {null}")
+    for names in found.names:
+        out.append(_words(names) if names.what == "word" else _names(names))
+    if found.boxes:
+        made, before = found.boxes
+        share = made / before
+        out.append(
+            f"Boxes    made rows hold {made:,}, their real rows {before:,}: {share:.0%}; the rest is cut off or hidden"
+        )
+    return out + [f"Missing  {text}" for text in found.missing]
+
+
+def _names(names: Names) -> str:
+    """The most frequent names, each with its share of the real and of the made things."""
+    sums = [max(1, sum(pair[i] for pair in names.counts.values())) for i in (0, 1)]
+    order = sorted(names.counts, key=lambda name: (-names.counts[name][0], name))
+    said = [
+        f"{cut(shown(name), 16)} {names.counts[name][0] / sums[0]:.0%} and {names.counts[name][1] / sums[1]:.0%}"
+        for name in order[:MOST_NAMES]
+    ]
+    rest = f", and {len(order) - MOST_NAMES} more" if len(order) > MOST_NAMES else ""
+    return f"{names.of.capitalize():<9}{names.what}: {', '.join(said)}{rest} (of real, of made)"
+
+
+def _words(names: Names) -> str:
+    real, made = ({name for name, pair in names.counts.items() if pair[i]} for i in (0, 1))
+    return (
+        f"Words    {len(real):,} different ones in real captions, {len(made):,} in made ones, {len(made - real):,} new"
+    )
+
+
+def table(rows: Sequence[Line], m: Measurement, baseline: str = ARMS["classic"]) -> list[str]:
+    metric = METRICS[m.metric]
     reach = max([0.01, *(max(abs(x.gain.low), abs(x.gain.high)) for x in rows if x.arm == "both")]) * 100
     reach = min(reach, 20.0)
     scale = f"{-reach:+.0f}".ljust(CHART // 2) + "0" + f"{reach:+.0f}".rjust(CHART // 2)
-    out = [f"{'arm':<16}{'ratio':>5}{'rows':>8}   {name:>8}   {'gain, 95 % interval':<28}{scale}"]
+    out = [f"{'arm':<16}{'ratio':>5}{'rows':>8}   {metric:>8}   {'gain, 95 % interval':<28}{scale}"]
     for x in rows:
         score = (x.accuracy if m.metric == "accuracy" else x.macro_f1).mean * 100
         ratio = "-" if x.arm in ("real", "repeat") else f"{x.ratio:.3g}"
@@ -58,7 +123,8 @@ def table(rows: Sequence[Line], m: Measurement) -> list[str]:
             gain = f"{g.mean * 100:+.1f}  [{g.low * 100:+.1f}, {g.high * 100:+.1f}]"
             gain = f"{gain:<22}{best}"
             chart = bar(g, reach / 100)
-        out.append(f"{ARMS[x.arm]:<16}{ratio:>5}{x.rows:>8,}   {score:>8.1f}   {gain:<28}{chart}".rstrip())
+        name = arm_name(x.arm, baseline)
+        out.append(f"{name:<16}{ratio:>5}{x.rows:>8,}   {score:>8.1f}   {gain:<28}{chart}".rstrip())
     return out
 
 
@@ -123,15 +189,18 @@ def labels(m: Measurement) -> list[str]:
 
 
 def other(m: Measurement) -> list[str]:
-    """What the weaker student says, and whether a gain is only his."""
-    rest = [x for x in m.lines if x.student != m.student]
-    real = next(x for x in rest if x.arm == "real")
-    same = next(x for x in rest if x.arm == "both" and x.ratio == m.ratio)
-    before, after, base = (score(x, m) for x in (real, same, m.real))
-    out = [f"Note     {same.student}: {before:.1f} without, {after:.1f} with made rows, {points(same.gain)}"]
-    if same.gain.low > 0 and m.verdict != "use":
-        where = "below" if after < base else "above"
-        out.append(f"         A gain of the weaker student only; it stays {where} the other's {base:.1f} without.")
+    """What the other students say, and whether a gain is only theirs."""
+    out: list[str] = []
+    for name in dict.fromkeys(x.student for x in m.lines if x.student != m.student):
+        rest = [x for x in m.lines if x.student == name]
+        real = next(x for x in rest if x.arm == "real")
+        same = next(x for x in rest if x.arm == "both" and x.ratio == m.ratio)
+        before, after, base = (score(x, m) for x in (real, same, m.real))
+        said = f"{name}: {before:.1f} without, {after:.1f} with made rows, {points(same.gain)}"
+        out.append(f"{'' if out else 'Note':<9}{said}")
+        if same.gain.low > 0 and m.verdict != "use" and before <= base:
+            where = "below" if after < base else "above"
+            out.append(f"         A gain of the weaker student only; it stays {where} the other's {base:.1f} without.")
     return out
 
 

@@ -1,14 +1,16 @@
-"""The two students that ``measure`` trains: embeddings + linear, and TF-IDF + linear.
+"""The students that ``measure`` trains: vectors + linear, TF-IDF + linear, and such as are trained in steps.
 
-A student turns texts into features; the linear model on top is ``models.backends.linear`` for both.  What a
-student fits on texts (TF-IDF's vocabulary and idf) it fits on the *distinct training texts of the arm*, as a
-user's would be, so that repeating rows changes nothing: not the idf, not the features, not the fit.
+A student turns items (texts, or the keys of images and sounds) into features; the linear model on top is
+``models.backends.linear`` for all.  What a student fits on them (TF-IDF's vocabulary and idf) it fits on the
+*distinct training items of the arm*, as a user's would be, so that repeating rows changes nothing: not the idf,
+not the features, not the fit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,13 +33,30 @@ class Student(Protocol):
         ...
 
 
+@runtime_checkable
+class Stepped(Protocol):
+    """A student that is trained in steps, as many in every arm, from the random numbers of a seed."""
+
+    name: str
+
+    def train_and_predict(
+        self, items: Sequence[str], shares: Floats, tested: Sequence[str], luck: int
+    ) -> NDArray[np.int64]:
+        """The label of each tested item; ``shares`` (items x labels) is what each label of each item weighs."""
+        ...
+
+
+AnyStudent = Student | Stepped
+
+
 class Embedded:
-    """Frozen text vectors (``embed``: texts -> n x d, unit length)."""
+    """Frozen vectors (``embed``: items -> n x d, unit length)."""
 
     name = "embeddings + linear"
 
-    def __init__(self, embed: Embed) -> None:
+    def __init__(self, embed: Embed, name: str = name) -> None:
         self._embed = embed
+        self.name = name
 
     def features(self, train_texts: Sequence[str], test_texts: Sequence[str]) -> tuple[Floats, Floats]:
         """The vectors as they are."""
@@ -124,45 +143,65 @@ def _rotate(landmarks: Any, matrices: Sequence[Any]) -> tuple[Floats, Floats]:
 
 
 def fit_predict(
-    student: Student,
-    train_texts: Sequence[str],
+    student: AnyStudent,
+    train_items: Sequence[str],
     train_labels: ArrayLike,
     counts: ArrayLike | None,
-    test_texts: Sequence[str],
+    tested: Sequence[str],
     C: float,
     n_labels: int,
     total: float | None = None,
+    luck: int = 0,
 ) -> NDArray[np.int64]:
-    """Train on rows that stand there ``counts`` times (1 if None), and predict the label of each test text.
+    """Train on rows that stand there ``counts`` times (1 if None), and predict the label of each tested item.
 
-    ``total`` is what the weights sum to, the number of real rows in every arm; without it they are the
-    counts. Neither the order of the rows nor repeating all of them changes a byte; rows with count 0 are not
-    seen at all.
+    ``train_labels`` are numbers, or soft: rows x labels.  ``total`` is what the weights sum to, the number of real rows
+    in every arm; without it they are the counts. Neither the order of the rows nor repeating all of them changes a
+    byte; rows with count 0 are not seen at all.
     """
-    labels = np.asarray(train_labels, dtype=np.int64)
+    labels = np.asarray(train_labels)
+    labels = labels.astype(np.int64 if labels.ndim == 1 else np.float64)
     counted = np.ones(len(labels)) if counts is None else np.asarray(counts, dtype=np.float64)
     here = np.flatnonzero(counted > 0).tolist()
-    texts = sorted({train_texts[i] for i in here})
-    place = {text: position for position, text in enumerate(texts)}
-    rows = np.array([place[train_texts[i]] for i in here], dtype=np.int64)
-    train, test = student.features(texts, test_texts)
+    items = sorted({train_items[i] for i in here})
+    place = {item: position for position, item in enumerate(items)}
+    rows = np.array([place[train_items[i]] for i in here], dtype=np.int64)
+    if isinstance(student, Stepped):
+        shares = np.zeros((len(items), n_labels))
+        soft = labels[here] if labels.ndim == 2 else np.eye(n_labels)[labels[here]]
+        np.add.at(shares, rows, soft * (counted[here] / counted[here].sum())[:, None])
+        return student.train_and_predict(items, shares, tested, luck)
+    train, test = student.features(items, tested)
     state = fit_linear(train[rows], labels[here], counted[here], C, n_labels=n_labels, total=total)
     return predict(state, test)
 
 
 def choose_student_C(
-    student: Student,
-    texts: Sequence[str],
+    student: AnyStudent,
+    items: Sequence[str],
     labels: ArrayLike,
     grid: Sequence[float] = C_GRID,
     folds: int = 5,
     seed: int = 0,
 ) -> float:
-    """The C of every arm with this student: cross-validated on the real rows (``linear.choose_C``)."""
-    distinct = sorted(set(texts))
-    place = {text: position for position, text in enumerate(distinct)}
+    """The C of every arm with this student: cross-validated on the real rows (``linear.choose_C``); 0 where there is
+    none to choose."""
+    if isinstance(student, Stepped):
+        return 0.0
+    distinct = sorted(set(items))
+    place = {item: position for position, item in enumerate(distinct)}
     features, _ = student.features(distinct, distinct[:1])
-    return choose_C(features[[place[text] for text in texts]], labels, grid, folds, seed)
+    return choose_C(features[[place[item] for item in items]], labels, grid, folds, seed)
+
+
+def of_table(vectors: Mapping[str, NDArray[Any]], items: Sequence[str]) -> NDArray[Any]:
+    """The vectors of items that are known."""
+    return np.stack([vectors[item] for item in items]) if items else np.zeros((0, 1), np.float32)
+
+
+def held(vectors: Mapping[str, NDArray[Any]]) -> Embed:
+    """``of_table`` as an ``embed`` that another process can be handed."""
+    return partial(of_table, vectors)
 
 
 def remembered(embed: Embed) -> Embed:
