@@ -65,21 +65,22 @@ def _files(folder: Traversable) -> list[str]:
 
 def read(recipe: str, *, sets: Sequence[str] = (), folders: Sequence[str] = ()) -> Recipe:
     """Read a recipe by built-in name or by file (a ``/`` or ``.yaml`` in it), with ``--set`` changes applied."""
-    for folder in folders:
-        if not Path(folder).is_dir():
+    for named in folders:
+        if not Path(named).is_dir():
             fix = "--operators DIR, with a .py file of each operator"
-            raise RecipeError("there is no such folder.", fix, where=folder)
+            raise RecipeError("there is no such folder.", fix, where=named)
+    beside: Path | None
     if "/" in recipe or recipe.endswith((".yaml", ".yml")):
         path = Path(recipe)
         if path.is_dir():
             raise RecipeError("it is a folder.", "name a file: -r mine.yaml", where=recipe)
-        data, folder = load_file(path), path.parent
+        data, beside = load_file(path), path.parent
         text, where, name = path.read_text("utf-8"), path.name, path.stem
     else:
         plugin, colon, _ = recipe.rpartition(":")
-        text, folder = source(recipe), plugins.folder(plugin) / "recipes" if colon else None
+        text, beside = source(recipe), plugins.folder(plugin) / "recipes" if colon else None
         data, where, name = load(text, f"recipe {recipe}"), f"recipe {recipe}", recipe
-    return build(data, text=text, where=where, name=name, sets=sets, folders=folders, folder=folder)
+    return build(data, text=text, where=where, name=name, sets=sets, folders=folders, folder=beside)
 
 
 def source(name: str) -> str:
