@@ -45,6 +45,8 @@ FLOORS = [
         "parameters",
         "mixing",
         "beside",
+        "ranges",
+        "label_mass",
         "__init__",
     ),
     ("media",),

@@ -168,6 +168,9 @@ def measure(
     label: LabelOption = None,
     field: FieldOption = None,
     ratios: Annotated[str, typer.Option("--ratios", help="Made rows for each real row, to try.")] = "0,0.25,0.5,1,2,4",
+    student: Annotated[
+        str | None, typer.Option("--student", metavar="cnn", help="Train a small network on the images or sounds.")
+    ] = None,
     seeds: Annotated[
         int, typer.Option("--seeds", min=2, max=100, help="How often rows are drawn and models fitted.")
     ] = 5,
@@ -186,7 +189,9 @@ def measure(
     from leaven.measure.measured import as_json
     from leaven.measure.show import lines
 
-    request = MeasureRequest(run, with_, test, named(text, label, field), numbers(ratios), seeds, metric, seed, workers)
+    request = MeasureRequest(
+        run, with_, test, named(text, label, field), numbers(ratios), seeds, metric, seed, workers, student
+    )
     progress = terminal.Progress(quiet=quiet)
     try:
         found = run_measure(request, progress)

@@ -3,14 +3,17 @@
 Plain functions for numpy arrays and torch tensors alike, by operators and indexing alone, so that a step that writes
 files and a training loop share them.  No argument is changed: a batch is read as it was before the mixing.  Images are
 (..., height, width, channels); with ``channels_last=False`` they are (..., height, width), which fits torch's batch x
-channels x height x width, and masks.  Nothing here draws: lam, centres and permutations are given.
+channels x height x width, and masks.  Lam, centres and permutations are given; ``unlike`` draws one of these.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Box = tuple[int, int, int, int]
 """y0, y1, x0, x1; the ends are outside."""
@@ -55,19 +58,8 @@ def cutmix(a: Any, b: Any, box: Sequence[int], *, channels_last: bool = True) ->
 
 
 def soft_labels(a: Any, b: Any, lam: Any) -> Any:
-    """The labels of a mixture: ``lam`` of the first and the rest of the second.
-
-    Mappings of label to share give a mapping in which equal labels add up; arrays (batch x labels) give an array.
-
-    >>> soft_labels({"cat": 1.0}, {"dog": 1.0}, 0.75)
-    {'cat': 0.75, 'dog': 0.25}
-    """
-    if not isinstance(a, Mapping):
-        return _between(a, b, lam)
-    out = {label: lam * share for label, share in a.items()}
-    for label, share in b.items():
-        out[label] = out.get(label, 0.0) + (1 - lam) * share
-    return out
+    """The labels of a mixture (batch x labels): ``lam`` of the first and the rest of the second."""
+    return _between(a, b, lam)
 
 
 def cut_switch(
@@ -84,6 +76,14 @@ def cut_switch(
     if len({tuple(image.shape) for image in images}) > 1:
         raise ValueError("the images differ in shape: " + ", ".join(str(tuple(i.shape)) for i in images))
     return [cutmix(own, images[k], box, channels_last=channels_last) for own, k in zip(images, permutation)]
+
+
+def unlike(count: int, rng: np.random.Generator) -> list[int]:
+    """A permutation, each as likely as another, but for the one that leaves all in place (unless there is no other)."""
+    order = list(range(count))
+    while count > 1 and order == sorted(order):
+        order = [int(k) for k in rng.permutation(count)]
+    return order
 
 
 def mixgen(images: Any, texts: Sequence[str], num: int, lam: float = 0.5) -> tuple[Any, list[str]]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 HINT = 69
+SPLIT_COLUMN = "the split column"
+"""What ``Dataset.test_from`` says of test rows that stand in the data itself."""
 STYLES = {"bold": "\x1b[1m", "dim": "\x1b[2m", "red": "\x1b[31m", "yellow": "\x1b[33m"}
 
 
@@ -103,15 +105,14 @@ def facts(dataset: Dataset, recipe: Recipe, why: str, request: Request) -> list[
             lines.append(table_line(name.capitalize(), said, f"change: {option}{space}COLUMN" if guess else ""))
     if "test" in counts:
         leaks = any("stand" in w for w in dataset.warnings)
-        clean = "" if leaks or not dataset.test_from else f"; no row of it is in {shown(dataset.name)}"
-        if dataset.test_from.endswith(f"of {dataset.name}"):
-            clean = ""
+        inside = dataset.test_from == SPLIT_COLUMN or dataset.test_from.endswith(f"of {dataset.name}")
+        clean = "" if leaks or inside or not dataset.test_from else f"; no row of it is in {shown(dataset.name)}"
         lines.append(table_line("Test", f"{shown(dataset.test_from)}: {rows(counts['test'])}, never trained on{clean}"))
-    else:
+    elif dataset.labels:
         lines.append(table_line("Test", "none; `leaven measure` needs one", "add: --test FILE or --test 0.3"))
     if "pool" in counts:
         lines.append(table_line("Pool", f"{rows(counts['pool'])} without a label"))
-    else:
+    elif dataset.labels:
         lines.append(table_line("Pool", "none; rows without a label would help", "add: --unlabelled FILE"))
     if "given" in counts:
         lines.append(table_line("Given", f"{rows(counts['given'])} marked _synthetic; never taken for real ones"))
@@ -411,11 +412,22 @@ def summary(run: Run) -> list[str]:
         lines.append(f"Next:  the same command retries {f'these {again:,}' if again > 1 else 'this one'} only")
     elif not done.made_written:
         lines.append(f"Next:  leaven try shows why nothing was kept; the reasons: {out}/refused")
+    elif not dataset.labels and (dataset.main("image") or dataset.main("audio")):
+        lines.append(_without_label(dataset, out))
     elif "test" in dataset.counts:
         lines.append(f"Next:  leaven measure {out}                    (did it help?)")
     else:
         lines.append(f"Next:  leaven measure {out} --test FILE        (did it help? it needs rows never trained on)")
     return lines
+
+
+def _without_label(dataset: Dataset, out: str) -> str:
+    """What comes next where no student can be trained: what is marked on the rows is compared, where there is some."""
+    from leaven.measure.notes import KINDS
+
+    if any(kind in KINDS for kind in dataset.types.values()):
+        return f"Next:  leaven measure {out}                    (what is marked on made rows, beside real ones)"
+    return f"Next:  leaven export {out} --as {'imagefolder' if dataset.main('image') else 'audiofolder'}"
 
 
 def _quoted(text: str) -> str:

@@ -64,5 +64,5 @@ def test_shapes_segments_and_the_same_bytes_twice(how: str, frames: int, channel
 
 
 def test_wrong_range():
-    with pytest.raises(ValueError, match="cutoff of filter_sound"):
+    with pytest.raises(ValueError, match=r"cutoff is \[0, 100\]; it goes from 10 to 100000"):
         FilterSound(cutoff=(0, 100))

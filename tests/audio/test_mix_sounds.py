@@ -90,6 +90,8 @@ def test_silence_has_no_level(made: Made):
     for row, other in ((silence, sound), (sound, silence)):
         [child] = made(MixSounds(), {"audio": row}, [{"audio": other}])
         assert child.reason == "silent"
+    [child] = made(MixSounds(), {"audio": sound}, [{"audio": Audio(silence.encoded, "hush.wav")}])
+    assert (child.reason, child.detail) == ("silent", "hush.wav")
     [child] = made(MixSounds(how="join"), {"audio": silence}, [{"audio": sound}])
     assert child.reason == ""
 
@@ -190,6 +192,8 @@ def test_labels(made: Made, tone: Tone):
     assert (child.reason, child["label"]) == ("", "dog")
     [child] = made(MixSounds(), {**dog, "caption": "A dog."}, [{**cat, "caption": "A cat."}])
     assert (child.reason, child["label"], child["caption"]) == ("", None, "A dog and a cat.")
+    [child] = made(MixSounds(), {**dog, "caption": "A dog."}, [{**cat, "caption": ""}])
+    assert child.reason == "labels_differ", "nothing would say what is heard"
     [child] = made(MixSounds(soft=True), dog, [cat])
     assert (child["label_probs"], child["label"]) == ({"dog": 0.5, "cat": 0.5}, "dog")
     [child] = made(MixSounds(soft=True), dog, [{**cat, "label": None}])
@@ -207,6 +211,21 @@ def test_soft_labels_by_energy(made: Made):
     before = {**cat, "label_probs": {"cat": 0.5, "fox": 0.5}}
     [child] = made(MixSounds(soft=True), dog, [before])
     assert child["label_probs"] == {"dog": 0.5, "cat": 0.25, "fox": 0.25}
+
+
+def test_soft_labels_that_came_along_are_mixed_too(made: Made):
+    dog = {"audio": steady(0.01, 800), "label": "dog", "label_probs": {"dog": 0.75, "cat": 0.25}}
+    [child] = made(MixSounds(), dog, [{"audio": steady(0.02, 800), "label": "dog", "label_probs": None}])
+    assert (child["label"], child["label_probs"]) == ("dog", {"dog": 0.875, "cat": 0.125})
+    [child] = made(
+        MixSounds(), {**dog, "caption": "A."}, [{"audio": steady(0.02, 800), "label": None, "caption": "B."}]
+    )
+    assert (child["label"], child["label_probs"]) == (None, None)
+
+
+def test_a_row_without_a_sound_is_no_partner(made: Made):
+    [child] = made(MixSounds(), {"audio": steady(0.01, 80)}, [{"audio": None}])
+    assert child.reason == "no_partner"
 
 
 def test_soft_labels_need_a_label():
@@ -259,5 +278,5 @@ def test_the_same_bytes_twice(made: Made, tone: Tone):
 
 @pytest.mark.parametrize("wrong", [{"snr": [5, -5]}, {"snr": 100}, {"snr": [-70, 0]}])
 def test_wrong_levels(wrong: dict[str, Any]):
-    with pytest.raises(ValueError, match="snr of mix_sounds is"):
+    with pytest.raises(ValueError, match=r"snr is .*; it goes from -60 to 60"):
         MixSounds(**wrong)

@@ -82,5 +82,5 @@ def test_children(made: Made, tone: Tone):
 
 
 def test_wrong_quality():
-    with pytest.raises(ValueError, match="quality of recode"):
+    with pytest.raises(ValueError, match=r"quality is \[0.5, 1.5\]; it goes from 0 to 1"):
         Recode(quality=(0.5, 1.5))

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leaven.image.annotations import placed, placed_points, points_within, points_without, within, without
+from leaven.image.annotations import (
+    inside,
+    placed,
+    placed_points,
+    points_on,
+    points_within,
+    points_without,
+    within,
+    without,
+)
 from leaven.image.outlines import filled
 
 
@@ -55,10 +64,9 @@ def test_an_outline_cut_at_whole_pixels_covers_what_lies_inside(corners: list[tu
     assume(max(xs) > min(xs) and max(ys) > min(ys))
     given_box = box(min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys), [flat])
     seen = within([given_box], (low, low, high, high), least=0)
-    inside = np.zeros((20, 20), bool)
-    inside[low:high, low:high] = True
+    window = inside([(low, low, high, high)], (20, 20))
     cut = filled(seen[0]["polygons"], 20, 20) if seen else np.zeros((20, 20), bool)
-    assert (cut == whole & inside).all()
+    assert (cut == whole & window).all()
 
 
 def test_points_in_the_window_stay():
@@ -67,9 +75,7 @@ def test_points_in_the_window_stay():
 
 
 def covered(x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
-    pixels = np.zeros((10, 10), bool)
-    pixels[y0:y1, x0:x1] = True
-    return pixels
+    return inside([(x0, y0, x1, y1)], (10, 10))
 
 
 def test_what_is_covered_trims_a_box():
@@ -94,8 +100,14 @@ def test_an_outline_loses_what_is_covered():
 
 
 def test_covered_points_go():
-    points = [{"x": x, "y": 1.0, "label": "eye"} for x in (0.5, 3.99, 4.0, -1.0)]
-    assert [p["x"] for p in points_without(points, covered(0, 0, 4, 4))] == [4.0, -1.0]
+    points = [{"x": x, "y": 1.0, "label": "eye"} for x in (0.5, 3.99, 4.0, -1.0, 10.0)]
+    assert [p["x"] for p in points_without(points, covered(0, 0, 4, 4))] == [4.0, -1.0, 10.0]
+    assert [p["x"] for p in points_on(points, covered(0, 0, 4, 4))] == [0.5, 3.99]
+
+
+def test_windows_are_width_first_and_pixels_height_first():
+    found = inside([(0, 0, 1, 1), (2, 1, 9, 2)], (4, 2))
+    assert found.astype(int).tolist() == [[1, 0, 0, 0], [0, 0, 1, 1]]
 
 
 @pytest.mark.parametrize("function", [within, without])

@@ -242,6 +242,13 @@ def test_what_stops_a_collage(how: str):
     assert Collage(how)(record, source=[flat(9, label=None)])[0]["_reason"] == "no_label"
     masked = flat(0, mask=np.zeros((32, 32), np.uint8))
     assert Collage(how)(masked, source=[flat(9, mask=None)])[0]["_reason"] == "no_mask"
+    other_size = flat(9, mask=np.zeros((31, 32), np.uint8))
+    for one, other in ((masked, other_size), (other_size, masked)):
+        assert Collage(how)(one, source=[other])[0]["_reason"] == "mask_size"
+    for kind in ("boxes", "points"):
+        assert Collage(how)(flat(0, **{kind: None}), source=[flat(9, **{kind: []})])[0]["_reason"] == f"no_{kind}"
+        assert Collage(how)(flat(0, **{kind: []}), source=[flat(9, **{kind: None})])[0]["_reason"] == f"no_{kind}"
+        assert "_reason" not in Collage(how)(flat(0, **{kind: None}), source=[flat(9, **{kind: None})])[0]
 
 
 def test_hard_labels_are_those_of_the_largest_part():

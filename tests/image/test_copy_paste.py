@@ -91,6 +91,9 @@ def test_a_mask_comes_along_with_outlined_boxes():
     assert (row["mask"].codes == np.where(row["image"].pixels[..., 0] == 9, 3, 1)).all()
     [row] = PLAIN(record, source=[flat(9, boxes=[rectangle(8, 0, 12, 10)], mask=None)])
     assert row["_reason"] == "no_mask"
+    for mask, other in ((codes[1:], codes), (codes, codes[1:])):
+        [row] = PLAIN({**record, "mask": mask}, source=[flat(9, boxes=[rectangle(8, 0, 12, 10)], mask=other)])
+        assert row["_reason"] == "mask_size"
 
 
 def test_connected_parts_of_each_number():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from leaven.image.erase import Erase
-from leaven.image.holes import erased_box, grid_holes, hidden, in_hole
+from leaven.image.holes import erased_box, grid_holes, hidden
 from leaven.media.image import Image
 
 
@@ -118,8 +118,6 @@ def test_hidden_shares():
     assert hidden(given, holes) == [0.5, 1.0, 0.0, 0.5, pytest.approx(2 / 7), 0.0]
     left_half = box(0, 0, 10, 10, [[0, 0, 6, 0, 6, 10, 0, 10]])
     assert hidden([left_half], holes) == [pytest.approx(1 / 6)]
-    points = [{"x": 4.9, "y": 1}, {"x": 5.0, "y": 1}, {"x": 10.0, "y": 1}]
-    assert in_hole(points, holes) == [False, True, False]
 
 
 def test_what_is_hidden_loses_its_box_and_the_mask_stays():

@@ -122,6 +122,11 @@ def test_nothing_to_mix_with():
     record = flat(200)
     assert MixImages()(record, source=[record])[0]["_reason"] == "no_partner"
     assert MixImages()(record, source=[{"image": None}])[0]["_reason"] == "no_partner"
+    for one, other in ((None, []), ([], None)):
+        [row] = MixImages()({**record, "boxes": one}, source=[flat(9, boxes=other)])
+        assert row["_reason"] == "no_boxes", "an empty list would say that there is nothing in either"
+    [row] = MixImages()({**record, "boxes": None}, source=[flat(9, boxes=None)])
+    assert "_reason" not in row
 
 
 def test_a_share_of_the_records():

@@ -104,8 +104,8 @@ def test_boxes_are_made_to_fit_and_counted(tmp_path: Path):
         "a.json: 4 boxes are empty or lie outside the image: left out",
         "a.json: 1 box leaves the image: cut at its edge",
         "a.json lists 2 of 3 images that are not there (gone.jpg, ../../etc/passwd.jpg): left out",
-        "a.json has 1 boxes of crowds (iscrowd): left out",
-        "a.json has 1 annotations of images that it does not list: left out",
+        "a.json has 1 box of crowds (iscrowd): left out",
+        "a.json has 1 annotation of images that it does not list: left out",
         "1 images are in no COCO file: left out",
     ]
 
@@ -184,7 +184,7 @@ def test_run_lengths_become_polygons(tmp_path: Path):
     file(tmp_path / "a.json", [image(1, "a.jpg")], notes, {7: "cat"})
     [row], _, said = opened(tmp_path)
     assert row["boxes"] == [box(1, 1, 2, 2, polygons=[[1, 1, 3, 1, 3, 3, 1, 3]]), box(1, 1, 2, 2)]
-    assert said == ["a.json has 1 outlines that cannot be read: their boxes stay without"]
+    assert said == ["a.json has 1 outline that cannot be read: left out, the box stays"]
 
 
 def test_a_hole_is_filled_and_regions_that_touch_at_a_corner_are_two():

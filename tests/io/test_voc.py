@@ -70,7 +70,7 @@ def test_the_image_says_how_large_it_is(tmp_path: Path):
     assert said == [
         f"{tmp_path.name}: 1 box is empty or lies outside the image: left out",
         f"{tmp_path.name}: 1 box leaves the image: cut at its edge",
-        f"{tmp_path.name}: 1 objects have no box: left out",
+        f"{tmp_path.name}: 1 object has no box: left out",
     ]
 
 

@@ -95,7 +95,22 @@ def test_tags():
     assert tags_of("Flute, Violin ") == {"flute", "violin"}
     assert tags_of(["Flute"]) == {"flute"}
     assert tags_of('["Flute", "bass guitar"]') == {"flute", "bass guitar"}
+    assert tags_of("['Flute', 'bass guitar']") == {"flute", "bass guitar"}, "as Python writes a list"
+    assert tags_of("[flute, calm]") == {"flute", "calm"}
     assert tags_of(None) == set()
+
+
+def test_of_several_captions_one_is_exchanged(table: str):
+    record = {"caption": ["a flute solo", "no term here", "FLUTE and drum"], "tags": None}
+    for seed in range(5):
+        [row] = SwapTerms(table, on="caption", into="negative")(record, seed=seed)
+        assert row["caption"] == record["caption"]
+        assert row["negative"] in {"a violin solo", "a guitar solo", "a bass guitar solo"} | {
+            f"{new} and drum" for new in ("Violin", "Guitar", "Bass guitar")
+        }
+        [row] = SwapTerms(table, on="caption")(record, seed=seed)
+        assert sum(new != old for new, old in zip(row["caption"], record["caption"], strict=True)) == 1
+    assert SwapTerms(table, on="caption")({"caption": []})[0]["_reason"] == "no_term"
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

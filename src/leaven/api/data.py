@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from leaven.api.run import Run
     from leaven.io.dataset import Dataset
 
-PLAIN = {"text": "text", "label": "label"}
 BAR = 24
 
 
@@ -58,7 +57,7 @@ class Data:
         self.dataset: Dataset = datasets.read(
             given.data,
             folder / "input",
-            fields=given.fields or PLAIN,
+            fields=given.fields,
             named=given.named,
             unlabelled=given.unlabelled,
             test=given.test,

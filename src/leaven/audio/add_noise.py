@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from math import log10
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from leaven.audio import ranges
 from leaven.audio.fitted import with_channels
-from leaven.audio.levels import SILENT, fit_factor, mean_square, snr_gain
+from leaven.audio.levels import SILENT, fit_factor, mean_square, scaled, snr_gain
 from leaven.audio.noise import drawn_noise, looped
-from leaven.audio.ranges import Range
 from leaven.audio.segments import noted
-from leaven.errors import DataError
+from leaven.errors import RecipeError
 from leaven.media.audio import Audio
 from leaven.media.broken import Broken
 from leaven.media.resampled import resampled
 from leaven.operators import File, Make
+from leaven.ranges import Range, drawn_from, within
 from leaven.records import Record
 
 if TYPE_CHECKING:
@@ -42,8 +41,9 @@ def with_noise(samples: NDArray[np.float32], noise: NDArray[Any], snr: float) ->
 class AddNoise(Make):
     """Put noise under a sound; the label stays.
 
-    The level is that of the sound's mean square over the noise's, over the whole clip.  Where their sum would go
-    beyond full scale, both are made quieter by `scaled`, in the history.  A silent sound is refused as `silent`.
+    `snr` is the sound's mean square over the noise's, in dB, over the whole clip.  Where their sum would go beyond full
+    scale, both are made quieter by `scaled`, in the history.  A silent sound is refused as `silent`, silent
+    noise from a file as `silent_noise`.
 
     Helps where what is used later was recorded in worse places than what was trained on.
 
@@ -60,7 +60,7 @@ class AddNoise(Make):
 
     takes: ClassVar[str] = "audio"
     moves: ClassVar[frozenset[str]] = frozenset({"segments"})
-    snr: float | Range = (5.0, 20.0)
+    snr: Annotated[float | Range, within(-60, 100)] = (5.0, 20.0)
     """How many dB the sound is above the noise: a number, or low and high to draw from."""
     n: int = Field(1, ge=1, le=50)
     """How many children."""
@@ -72,8 +72,12 @@ class AddNoise(Make):
     """The sound to change; the main audio."""
 
     @model_validator(mode="after")
-    def _in_range(self) -> AddNoise:
-        ranges.check(self.name, {"snr": self.snr}, {"snr": (-60, 100)})
+    def _readable(self) -> AddNoise:
+        if self.file:
+            try:
+                _ = Audio(self.file.data, self.file.name).rate
+            except Broken as broken:
+                raise _unread(broken) from None
         return self
 
     def make(self, record: Record, ctx: Context) -> Iterator[Record]:
@@ -86,7 +90,7 @@ class AddNoise(Make):
                 yield record.child().refuse("silent", f"{_decibels(level)} of full scale")
                 continue
             rng = ctx.rng_of(ordinal)
-            snr = round(float(rng.uniform(*self.snr)), 4) if isinstance(self.snr, tuple) else self.snr
+            snr = drawn_from(self.snr, rng)
             noise, drawn = self.drawn(len(samples), samples.shape[1], rate, rng)
             if mean_square(noise) < SILENT:
                 yield record.child().refuse(
@@ -94,7 +98,7 @@ class AddNoise(Make):
                 )
                 continue
             new, factor = with_noise(samples, noise, snr)
-            drawn = {"snr": snr, **drawn, **({"scaled": round(factor, 4)} if factor < 1 else {})}
+            drawn = {"snr": snr, **drawn, **scaled(factor)}
             fields = {field: Audio.of(new, rate, sound), **noted(ctx, record, field)}
             yield record.child(fields, drawn=drawn)
 
@@ -115,7 +119,11 @@ def _read(file: File, rate: int) -> NDArray[np.float32]:
         sound = Audio(file.data, file.name)
         return resampled(sound.samples, sound.rate, rate)
     except Broken as broken:
-        raise DataError(f"the noise cannot be read: {broken.detail}.", "name another file.") from None
+        raise _unread(broken) from None
+
+
+def _unread(broken: Broken) -> RecipeError:
+    return RecipeError(f"the noise cannot be read: {broken.detail}.", "name another file.")
 
 
 def _decibels(level: float) -> str:

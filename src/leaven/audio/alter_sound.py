@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 from math import ceil
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from leaven.audio import ranges
 from leaven.audio.changes import words
 from leaven.audio.edges import faded, shifted
 from leaven.audio.equaliser import equalised
 from leaven.audio.fitted import of_length
 from leaven.audio.levels import as_loud, fit_factor, in_decibels
-from leaven.audio.ranges import Range
 from leaven.audio.room import dying, echoing
 from leaven.audio.segments import moved, noted
 from leaven.audio.stretched import stretched
 from leaven.fields import VALUE, Column
 from leaven.media.audio import Audio
 from leaven.operators import Make
+from leaven.ranges import Range, within
 from leaven.records import Record
 
 if TYPE_CHECKING:
@@ -30,16 +29,8 @@ if TYPE_CHECKING:
 
     from leaven.context import Context
 
-LIMITS: dict[str, Range] = {
-    "pitch": (-24, 24),
-    "speed": (0.25, 4),
-    "volume": (-60, 60),
-    "eq": (-24, 24),
-    "reverb": (0.01, 10),
-    "length": (0.01, 3600),
-    "shift": (-1, 1),
-    "fade": (0, 60),
-}
+CHANGES = ("pitch", "speed", "volume", "eq", "reverb", "length", "shift", "fade")
+"""In the order in which they are drawn."""
 MILD: dict[str, Range] = {"pitch": (-2, 2), "speed": (0.9, 1.1), "volume": (-6, 6), "shift": (-0.1, 0.1)}
 
 
@@ -74,7 +65,7 @@ def altered(
 class AlterSound(Make):
     """Play a sound faster, higher, louder, later, in a room, or with another tone.
 
-    Each change that has a range is made with chance ``p``, by a number drawn evenly from the range.  Where none has
+    Each change that has a range is made with chance `p`, by a number drawn evenly from the range.  Where none has
     one, four mild ones are: speed 0.9 to 1.1, pitch 2 semitones, volume 6 dB, shift a tenth of the length.  Speed
     keeps the pitch, and pitch the length (Signalsmith Stretch; without the package python-stretch a phase vocoder).
     No sample goes beyond full scale: what would is amplified by less, and the history says by how much it was.
@@ -99,33 +90,28 @@ class AlterSound(Make):
     """How many children."""
     p: float = Field(1.0, ge=0, le=1)
     """The chance of each change; where none comes up, the child sounds like its parent."""
-    speed: Range | None = None
+    speed: Annotated[Range, within(0.25, 4)] | None = None
     """How many times as fast, low and high."""
-    pitch: Range | None = None
+    pitch: Annotated[Range, within(-24, 24)] | None = None
     """By how many semitones."""
     whole: bool = False
     """Whole semitones only, 0 among them."""
-    volume: Range | None = None
+    volume: Annotated[Range, within(-60, 60)] | None = None
     """By how many dB louder."""
-    shift: Range | None = None
+    shift: Annotated[Range, within(-1, 1)] | None = None
     """How much later, as a share of the length, which stays: silence fills, what goes out is lost."""
-    length: Range | None = None
+    length: Annotated[Range, within(0.01, 3600)] | None = None
     """Cut or filled with silence to so many seconds; which part stays is drawn."""
-    reverb: Range | None = None
+    reverb: Annotated[Range, within(0.01, 10)] | None = None
     """A room whose echo falls by 60 dB in so many seconds; what sounds beyond the end is cut."""
-    fade: Range | None = None
+    fade: Annotated[Range, within(0, 60)] | None = None
     """Faded in, and out, over so many seconds."""
-    eq: Range | None = None
+    eq: Annotated[Range, within(-24, 24)] | None = None
     """By how many dB bass, middle and treble are stronger, each drawn for itself."""
     longest: float | None = Field(None, gt=0)
     """Seconds that a slower sound may last at most: lower speeds are not drawn, as far as the range goes."""
     on: str | None = None
     """The sound to change; the main audio."""
-
-    @model_validator(mode="after")
-    def _in_range(self) -> AlterSound:
-        ranges.check(self.name, {name: getattr(self, name) for name in LIMITS}, LIMITS)
-        return self
 
     def writes(self) -> dict[str, Column]:
         return {"changes": Column(VALUE, frozenset({self.on or "audio"}), written=False)}
@@ -152,7 +138,7 @@ class AlterSound(Make):
 
     def draw(self, seconds: float, rng: np.random.Generator) -> dict[str, Any]:
         """What happens to a sound that lasts so long, in the order in which it is done."""
-        wanted = {name: value for name in LIMITS if (value := getattr(self, name)) is not None}
+        wanted = {name: value for name in CHANGES if (value := getattr(self, name)) is not None}
         drawn: dict[str, Any] = {}
         for name, (low, high) in (wanted or MILD).items():
             happens = rng.random() < self.p

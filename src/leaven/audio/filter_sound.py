@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import exp, log
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from leaven.audio import ranges
-from leaven.audio.levels import fit_factor
-from leaven.audio.ranges import Range
+from leaven.audio.levels import fit_factor, scaled
 from leaven.audio.segments import noted
 from leaven.media.audio import Audio
 from leaven.operators import Make
+from leaven.ranges import Range, within
 from leaven.records import Record
 
 if TYPE_CHECKING:
@@ -68,17 +67,12 @@ class FilterSound(Make):
     moves: ClassVar[frozenset[str]] = frozenset({"segments"})
     how: How = "low"
     """What comes through: what is `low`, what is `high`, or a `band`."""
-    cutoff: Range = (300.0, 3400.0)
+    cutoff: Annotated[Range, within(10, 100_000)] = (300.0, 3400.0)
     """Hz, low and high, to draw from."""
     n: int = Field(1, ge=1, le=50)
     """How many children."""
     on: str | None = None
     """The sound to change; the main audio."""
-
-    @model_validator(mode="after")
-    def _in_range(self) -> FilterSound:
-        ranges.check(self.name, {"cutoff": self.cutoff}, {"cutoff": (10, 100_000)})
-        return self
 
     def make(self, record: Record, ctx: Context) -> Iterator[Record]:
         field = self.on or "audio"
@@ -91,6 +85,6 @@ class FilterSound(Make):
                 continue
             cutoff = round(exp(ctx.rng_of(ordinal).uniform(log(low), log(high))), 1)
             new, factor = filtered(samples, rate, self.how, min(max(cutoff, low), high))
-            drawn = {"cutoff": cutoff, **({"scaled": round(factor, 4)} if factor < 1 else {})}
+            drawn = {"cutoff": cutoff, **scaled(factor)}
             fields = {field: Audio.of(new, rate, sound), **noted(ctx, record, field)}
             yield record.child(fields, drawn=drawn)

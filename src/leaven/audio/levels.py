@@ -61,6 +61,11 @@ def fit_factor(samples: NDArray[Any]) -> float:
     return 1.0 / peak if peak > 1.0 else 1.0
 
 
+def scaled(factor: float) -> dict[str, float]:
+    """How the history says that a sound was made quieter to fit; nothing where it was not."""
+    return {"scaled": round(factor, 4)} if factor < 1 else {}
+
+
 def as_loud(samples: NDArray[Any], like: NDArray[Any]) -> NDArray[Any]:
     """Samples with the mean square that ``like`` has; silence stays."""
     import numpy as np

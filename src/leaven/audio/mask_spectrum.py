@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from leaven.audio.levels import fit_factor
-from leaven.audio.masks import POLICIES, Masks, Policy, as_seconds, drawn_masks, masked, warped_frames
+from leaven.audio.levels import fit_factor, scaled
+from leaven.audio.masks import POLICIES, Fill, Masks, Policy, as_seconds, drawn_masks, masked
 from leaven.audio.segments import LOST, covered, moved, noted
 from leaven.audio.stretched import bent
 from leaven.media.audio import Audio
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from leaven.context import Context
 
-Fill = Literal["mean", "zero"]
 SECONDS = 0.01
 """From one frame of a sound to the next, as in the paper."""
 
@@ -132,11 +131,7 @@ class MaskSpectrum(Make):
                 yield record.child().refuse("no_spectrogram", f"`{field}` is {' x '.join(map(str, features.shape))}")
             else:
                 masks = drawn_masks(features.shape[0], features.shape[1], self.settings(), rng)
-                new = features
-                if masks.warp and masks.warp[0] != masks.warp[1]:
-                    new = warped_frames(new, *masks.warp)
-                mean = float(new.mean(dtype=np.float64)) if self.fill == "mean" else 0.0
-                yield record.child({field: masked(new, masks, mean)}, drawn=_said(masks))
+                yield record.child({field: masked(features, masks, self.fill)}, drawn=_said(masks))
 
     def on_sound(self, record: Record, field: str, rng: np.random.Generator, ctx: Context) -> Record:
         import numpy as np
@@ -146,7 +141,7 @@ class MaskSpectrum(Make):
         masks = drawn_masks(frames, self.bins, self.settings(), rng)
         new = masked_sound(sound.samples, sound.rate, masks, self.bins, self.fill)
         factor = fit_factor(new)
-        drawn = {**_said(masks), **({"scaled": round(factor, 4)} if factor < 1 else {})}
+        drawn = {**_said(masks), **scaled(factor)}
         hop = _hop(sound.rate) / sound.rate
         hidden = as_seconds(masks.time, hop)
         fields: dict[str, Any] = {field: Audio.of(new * factor, sound.rate, sound), **noted(ctx, record, field)}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+Fill = Literal["mean", "zero"]
 Span = tuple[int, int]
 """Where a mask begins, and where it ends: the end is outside."""
 
@@ -76,12 +77,14 @@ def _span(size: int, widest: int, rng: np.random.Generator) -> Span:
 
 
 def warped_frames(features: NDArray[Any], centre: int, to: int) -> NDArray[Any]:
-    """Features whose frame ``centre`` stands at ``to``; both sides are stretched to it, linearly between frames.
+    """New features whose frame ``centre`` stands at ``to``; both sides are stretched to it, linearly between frames.
 
     (The paper bends an image with six fixed points, whose upper and lower edge bend less; ports stretch as here.)
     """
     import numpy as np
 
+    if centre == to:
+        return features.copy()
     last = len(features) - 1
     source = np.interp(np.arange(last + 1), [0, to, last], [0, centre, last])
     below = np.minimum(source.astype(np.int64), max(0, last - 1))
@@ -91,31 +94,16 @@ def warped_frames(features: NDArray[Any], centre: int, to: int) -> NDArray[Any]:
     return found
 
 
-def masked(features: NDArray[Any], masks: Masks, value: float) -> NDArray[Any]:
-    """A copy with ``value`` in the bins and frames of the masks; all other cells are the same bits."""
-    out = features.copy()
+def masked(features: NDArray[Any], masks: Masks, fill: Fill = "mean") -> NDArray[Any]:
+    """Features that are warped, then have their mean or 0 in the bins and frames of the masks; what is neither warped
+    nor masked is the same bits."""
+    out = warped_frames(features, *masks.warp) if masks.warp else features.copy()
+    value = out.mean(dtype="float64") if fill == "mean" else 0.0
     for low, high in masks.freq:
         out[:, low:high] = value
     for low, high in masks.time:
         out[low:high] = value
     return out
-
-
-def spec_augment(
-    features: NDArray[Any], policy: Policy, rng: np.random.Generator, *, fill: str = "mean"
-) -> NDArray[Any]:
-    """Features (frames x bins) warped and masked, for a training loop; ``fill`` is `mean` (of these features) or
-    `zero`.
-
-    >>> import numpy as np
-    >>> out = spec_augment(np.ones((200, 80)), POLICIES["LD"], np.random.default_rng(0), fill="zero")
-    >>> out.shape, float(out.max())
-    ((200, 80), 1.0)
-    """
-    masks = drawn_masks(features.shape[0], features.shape[1], policy, rng)
-    if masks.warp and masks.warp[0] != masks.warp[1]:
-        features = warped_frames(features, *masks.warp)
-    return masked(features, masks, float(features.mean(dtype="float64")) if fill == "mean" else 0.0)
 
 
 def as_seconds(spans: Sequence[Span], hop: float) -> list[tuple[float, float]]:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from leaven.audio import ranges
 from leaven.audio.fitted import with_channels
-from leaven.audio.levels import SILENT, fit_factor, frame_energy, mean_square, snr_gain
-from leaven.audio.ranges import Range
+from leaven.audio.levels import SILENT, fit_factor, frame_energy, mean_square, scaled, snr_gain
 from leaven.audio.segments import noted
 from leaven.audio.sentences import joined
 from leaven.draws import Draw
 from leaven.fields import VALUE, Column
+from leaven.label_mass import LABEL, LABEL_PROBS, label_field, labels_of
 from leaven.media.audio import Audio
 from leaven.media.resampled import resampled
 from leaven.operators import Make
+from leaven.ranges import Range, drawn_from, within
 from leaven.records import Record
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from leaven.context import Context
 
     Sound = NDArray[np.float32]
-
-LABEL_PROBS = "label_probs"
 
 
 def overlaid(sounds: Sequence[Sound], gains: Sequence[float], offsets: Sequence[int]) -> Sound:
@@ -73,7 +71,7 @@ class MixSounds(Make):
     moves: ClassVar[frozenset[str]] = frozenset({"segments"})
     draw: Draw = Draw(k=1)
     """The rows to mix with: `{k: 1, same: label}`; more than one are all put into one child."""
-    snr: float | Range = (-5.0, 5.0)
+    snr: Annotated[float | Range, within(-60, 60)] = (-5.0, 5.0)
     """How many dB the record's sound is above each drawn one: a number, or low and high to draw from."""
     n: int = Field(1, ge=1, le=50)
     """How many children, each with partners of its own."""
@@ -92,12 +90,7 @@ class MixSounds(Make):
 
     @property
     def needs(self) -> frozenset[str]:  # type: ignore[override]
-        return frozenset({"label"}) if self.soft or "label" in self.draw.reads() else frozenset()
-
-    @model_validator(mode="after")
-    def _in_range(self) -> MixSounds:
-        ranges.check(self.name, {"snr": self.snr}, {"snr": (-60, 60)})
-        return self
+        return frozenset({LABEL}) if self.soft or LABEL in self.draw.reads() else frozenset()
 
     def writes(self) -> dict[str, Column]:
         about = frozenset({self.on or "audio"})
@@ -106,7 +99,8 @@ class MixSounds(Make):
 
     def make(self, record: Record, ctx: Context) -> Iterator[Record]:
         for ordinal in range(self.n):
-            partners = ctx.partners(record, self.draw, ordinal)
+            drawn = ctx.partners(record, self.draw, ordinal)
+            partners = [row for row in drawn if row.get(self.on or "audio") is not None]
             yield self.child(record, partners, ctx.rng_of(ordinal), ctx)
 
     def child(self, record: Record, partners: list[Record], rng: np.random.Generator, ctx: Context) -> Record:
@@ -118,17 +112,21 @@ class MixSounds(Make):
             said = {"order": "alone", "sounds": [_told(record)]}
             return record.child(said) if self.alone else record.child().refuse("no_partner", "no other row fits")
         differing = "" if self.soft else self.differing(line, ctx)
-        captions = [name for name in ctx.fields_of("caption") if name not in self.holds]
-        if differing and not captions:
+        captions = {
+            name: joined([row.get(name) for row in line], how)
+            for name in ctx.fields_of("caption")
+            if name not in self.holds
+        }
+        if differing and not any(captions.values()):
             return record.child(parents=line).refuse("labels_differ", differing)
         sounds = [with_channels(_at(row[field], own.rate), own.samples.shape[1]) for row in line]
-        if how == "mix" and (silent := [row.id for row, s in zip(line, sounds, strict=True) if _silent(s)]):
+        silent = [row[field].path or row.id for row, s in zip(line, sounds, strict=True) if how == "mix" and _silent(s)]
+        if silent:
             return record.child(parents=line).refuse("silent", ", ".join(silent))
         gains, offsets, drawn = self.placed(how, sounds, rng)
         new = overlaid(sounds, gains, offsets)
         factor = fit_factor(new)
-        if factor < 1:
-            new, drawn["scaled"] = new * new.dtype.type(factor), round(factor, 4)
+        new, drawn = new * new.dtype.type(factor), drawn | scaled(factor)
         fields: dict[str, Any] = {
             field: Audio.of(new, own.rate, own),
             "order": "together" if how == "mix" else "in turn",
@@ -136,18 +134,19 @@ class MixSounds(Make):
         }
         for name in noted(ctx, record, field):
             fields[name] = _segments([row.get(name) for row in line], [offset / own.rate for offset in offsets])
-        fields |= {name: joined([row.get(name) for row in line], how) for name in captions}
+        fields |= captions
         if differing:
-            fields[_label(ctx)] = None
-        if self.soft:
-            weights = [1.0] * len(line)
-            if self.shares == "energy":
-                weights = [len(s) * (g * g * mean_square(s) if how == "mix" else 1.0) for s, g in zip(sounds, gains)]
-            labels = _soft(line, weights, ctx)
-            if labels is None:
-                return record.child(parents=line).refuse("no_label", "a sound without a label has no share of one")
-            fields |= labels
-        return record.child(fields, parents=line, drawn=drawn)
+            fields[label_field(ctx)] = None
+        weights = [1.0] * len(line)
+        if self.shares == "energy":
+            weights = [len(s) * (g * g * mean_square(s) if how == "mix" else 1.0) for s, g in zip(sounds, gains)]
+        parts = [(weight / sum(weights), row) for weight, row in zip(weights, line, strict=True)]
+        labels = labels_of(parts, ctx, self.soft)
+        if labels is None:
+            return record.child(parents=line).refuse("no_label", "a sound without a label has no share of one")
+        if not self.soft:
+            labels.pop(label_field(ctx), None)
+        return record.child({**fields, **labels}, parents=line, drawn=drawn)
 
     def placed(
         self, how: str, sounds: Sequence[Sound], rng: np.random.Generator
@@ -157,7 +156,7 @@ class MixSounds(Make):
             offsets = [sum(map(len, sounds[:i])) for i in range(len(sounds))]
             return [1.0] * len(sounds), offsets, {"how": how}
         energies = [frame_energy(sound) for sound in sounds]
-        snr = [_drawn(self.snr, rng) for _ in sounds[1:]]
+        snr = [drawn_from(self.snr, rng) for _ in sounds[1:]]
         gains = [1.0, *(snr_gain(energies[0], e, r) for e, r in zip(energies[1:], snr, strict=True))]
         room = [max(map(len, sounds)) - len(sound) for sound in sounds]
         offsets = [int(rng.integers(free + 1)) if self.offset == "random" and free else 0 for free in room]
@@ -165,7 +164,7 @@ class MixSounds(Make):
 
     def differing(self, line: Sequence[Record], ctx: Context) -> str:
         """The labels, where they differ and nothing says what becomes of them."""
-        name = _label(ctx)
+        name = label_field(ctx)
         labels = {str(row.get(name)) for row in line if name in row.fields}
         return ", ".join(sorted(labels)) if len(labels) > 1 and name not in self.holds else ""
 
@@ -176,15 +175,6 @@ def _at(sound: Audio, rate: int) -> Sound:
 
 def _silent(sound: Sound) -> bool:
     return mean_square(sound) < SILENT
-
-
-def _drawn(value: float | Range, rng: np.random.Generator) -> float:
-    return round(float(rng.uniform(*value)), 4) if isinstance(value, tuple) else value
-
-
-def _label(ctx: Context) -> str:
-    """The main label of the data."""
-    return str(ctx.constants.get("label_field") or "label")
 
 
 def _told(row: Record) -> dict[str, Any]:
@@ -201,17 +191,3 @@ def _segments(parts: Sequence[list[dict[str, Any]] | None], offsets: Sequence[fl
         for part, by in zip(parts, offsets, strict=True)
         for segment in part or ()
     ]
-
-
-def _soft(line: Sequence[Record], weights: Sequence[float], ctx: Context) -> dict[str, Any] | None:
-    """The soft label of the sounds, and the likeliest of it as the label; None where one has no label."""
-    hard = _label(ctx)
-    shares: dict[str, float] = {}
-    for row, weight in zip(line, weights, strict=True):
-        known = row.get(LABEL_PROBS) or ({str(row[hard]): 1.0} if row.get(hard) is not None else {})
-        for label, share in known.items():
-            shares[label] = shares.get(label, 0.0) + share * weight / sum(weights)
-        if not known:
-            return None
-    found = {label: round(share, 6) for label, share in shares.items()}
-    return {LABEL_PROBS: found, hard: max(found, key=lambda label: found[label])}

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from leaven.audio import ranges
 from leaven.audio.fitted import of_length
-from leaven.audio.levels import fit_factor
-from leaven.audio.ranges import Range
+from leaven.audio.levels import fit_factor, scaled
 from leaven.audio.segments import noted
 from leaven.errors import MissingExtra
 from leaven.media.audio import Audio
 from leaven.media.resampled import resampled
 from leaven.operators import Make
+from leaven.ranges import Range, drawn_from, within
 from leaven.records import Record
 
 if TYPE_CHECKING:
@@ -89,27 +88,22 @@ class Recode(Make):
     moves: ClassVar[frozenset[str]] = frozenset({"segments"})
     codec: Codec = "mp3"
     """`mp3`, `ogg` (Vorbis), `opus`, or `telephone`: mu-law at 8 kHz, of one quality."""
-    quality: Range = (0.0, 0.6)
+    quality: Annotated[Range, within(0, 1)] = (0.0, 0.6)
     """Low and high to draw from; 0 is the worst that the codec can do, 1 its best."""
     n: int = Field(1, ge=1, le=50)
     """How many children."""
     on: str | None = None
     """The sound to change; the main audio."""
 
-    @model_validator(mode="after")
-    def _in_range(self) -> Recode:
-        ranges.check(self.name, {"quality": self.quality}, {"quality": (0, 1)})
-        return self
-
     def make(self, record: Record, ctx: Context) -> Iterator[Record]:
         field = self.on or "audio"
         sound: Audio = record[field]
         for ordinal in range(self.n):
-            quality = round(float(ctx.rng_of(ordinal).uniform(*self.quality)), 4)
+            quality = drawn_from(self.quality, ctx.rng_of(ordinal))
             new = recoded(sound.samples, sound.rate, self.codec, quality)
             factor = fit_factor(new)
             drawn = {} if self.codec == "telephone" else {"quality": quality}
-            drawn |= {"scaled": round(factor, 4)} if factor < 1 else {}
+            drawn |= scaled(factor)
             fields = {field: Audio.of(new * factor, sound.rate, sound), **noted(ctx, record, field)}
             yield record.child(fields, drawn=drawn)
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
-from leaven.audio import ranges
-from leaven.audio.ranges import Range
 from leaven.errors import RecipeError
 from leaven.fields import Column
 from leaven.operators import Make
+from leaven.ranges import Range, drawn_from, within
 from leaven.records import Record
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ class Speak(Make):
     """How many children, each in a voice of its own."""
     voice: str | list[str] = "any"
     """`any`, a voice, or the voices to draw from."""
-    rate: float | Range = 1.0
+    rate: Annotated[float | Range, within(0.5, 2)] = 1.0
     """How fast: 1 is the voice's own pace; a number, or low and high to draw from."""
     on: str | None = None
     """The field to say; the main text."""
@@ -49,8 +48,7 @@ class Speak(Make):
     """A second model of the role by its nick: `model: other` is `--model speak.other=URI`."""
 
     @model_validator(mode="after")
-    def _in_range(self) -> Speak:
-        ranges.check(self.name, {"rate": self.rate}, {"rate": (0.5, 2)})
+    def _some_voice(self) -> Speak:
         if not self.voice:
             raise ValueError(RecipeError("speak is given no voice.", "voice: any"))
         return self
@@ -74,8 +72,7 @@ class Speak(Make):
             if not speakable:
                 yield record.child().refuse("empty")
                 continue
-            rng = ctx.rng_of(ordinal)
-            rate = round(float(rng.uniform(*self.rate)), 4) if isinstance(self.rate, tuple) else self.rate
+            rate = drawn_from(self.rate, ctx.rng_of(ordinal))
             voice = voices[order[ordinal % len(voices)]]
             sound = await ctx.speak(text, record, voice=voice, rate=rate)
             yield record.child(audio=sound, drawn={"voice": voice, "rate": rate})

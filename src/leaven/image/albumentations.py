@@ -17,7 +17,7 @@ from leaven.errors import MissingExtra, RecipeError, suggest
 from leaven.fields import Column
 from leaven.image.carried import noted, said, unfit
 from leaven.image.mirrored import FAR, mirror, mirror_marks, turned
-from leaven.image.moved import DIGITS, clip, pairs
+from leaven.image.moved import DIGITS, clip, corners, extent, flat, pairs
 from leaven.media.image import Image
 from leaven.operators import Make
 from leaven.records import Record
@@ -164,13 +164,12 @@ class _Given:
                 if "w" not in mark:
                     self.at[name, i] = (-1, [self._placed([(mark["x"], mark["y"])])])
                     continue
-                x, y, w, h = (float(mark[key]) for key in ("x", "y", "w", "h"))
-                seen = clip([(x, y), (x + w, y), (x + w, y + h), (x, y + h)], size)
-                if not seen or not w or not h:
+                seen = clip(corners(mark), size)
+                if not seen or not mark["w"] or not mark["h"]:
                     continue
-                left, top = min(p[0] for p in seen), min(p[1] for p in seen)
-                self.boxes.append([left, top, max(p[0] for p in seen) - left, max(p[1] for p in seen) - top])
-                shapes = [pairs(flat) for flat in mark.get("polygons") or () if len(flat) >= 6]
+                left, top, right, bottom = extent([seen])
+                self.boxes.append([left, top, right - left, bottom - top])
+                shapes = [pairs(numbers) for numbers in mark.get("polygons") or () if len(numbers) >= 6]
                 self.at[name, i] = (len(self.boxes) - 1, [self._placed(clip(shape, size)) for shape in shapes])
 
     def _placed(self, places: list[tuple[float, float]]) -> list[int]:
@@ -212,10 +211,10 @@ def _about(
     polygons: list[list[float]] = []
     if shapes and all(place in places for shape in shapes for place in shape):
         seen = [cut for shape in shapes if (cut := clip([places[place] for place in shape], size))]
-        polygons = [[round(v, DIGITS) for place in cut for v in place] for cut in seen]
+        polygons = [flat(cut) for cut in seen]
         if polygons:
-            xs, ys = [v for flat in polygons for v in flat[::2]], [v for flat in polygons for v in flat[1::2]]
-            x, y, w, h = min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
+            x, y, right, bottom = extent(map(pairs, polygons))
+            w, h = right - x, bottom - y
     numbers = {key: round(v, DIGITS) for key, v in (("x", x), ("y", y), ("w", w), ("h", h))}
     return {**mark, **numbers, "polygons": polygons or None}
 

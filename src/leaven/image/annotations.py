@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 
-from leaven.image.moved import DIGITS, clip, pairs
+from leaven.image.moved import DIGITS, clip, corners, extent, pairs
 from leaven.image.outlines import filled, outlines
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def without(boxes: Sequence[Box], covered: NDArray[np.bool_], least: float = LEA
     """
     found = []
     for box in boxes:
-        polygons = box.get("polygons") or [_corners(box)]
+        polygons = box.get("polygons") or [[v for place in corners(box) for v in place]]
         (x, y), hidden = _around(polygons, covered)
         if not hidden.any():
             found.append(dict(box))
@@ -104,25 +104,39 @@ def without(boxes: Sequence[Box], covered: NDArray[np.bool_], least: float = LEA
     return found
 
 
+def inside(windows: Sequence[Window], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """The pixels (height x width) of an image of this size that some window covers."""
+    import numpy as np
+
+    covered = np.zeros(size[::-1], bool)
+    for x0, y0, x1, y1 in windows:
+        covered[y0:y1, x0:x1] = True
+    return covered
+
+
+def points_on(points: Sequence[Point], covered: NDArray[np.bool_]) -> list[Point]:
+    """The points that lie on a covered pixel."""
+    return [dict(point) for point in points if _on(point, covered)]
+
+
 def points_without(points: Sequence[Point], covered: NDArray[np.bool_]) -> list[Point]:
     """The points that lie on no covered pixel; those outside of the image stay."""
+    return [dict(point) for point in points if not _on(point, covered)]
+
+
+def _on(point: Point, covered: NDArray[np.bool_]) -> bool:
     height, width = covered.shape
-
-    def hidden(point: Point) -> bool:
-        x, y = int(point["x"] // 1), int(point["y"] // 1)
-        return 0 <= x < width and 0 <= y < height and bool(covered[y, x])
-
-    return [dict(point) for point in points if not hidden(point)]
+    x, y = floor(point["x"]), floor(point["y"])
+    return 0 <= x < width and 0 <= y < height and bool(covered[y, x])
 
 
 def _around(
     polygons: Sequence[Sequence[float]], covered: NDArray[np.bool_]
 ) -> tuple[tuple[int, int], NDArray[np.bool_]]:
     """What is covered of the rectangle of whole pixels about some polygons, and its corner (x, y)."""
-    about = _about(polygons)
-    x0, y0 = max(floor(about["x"]), 0), max(floor(about["y"]), 0)
-    x1, y1 = ceil(about["x"] + about["w"]), ceil(about["y"] + about["h"])
-    return (x0, y0), covered[y0 : max(y0, y1), x0 : max(x0, x1)]
+    left, top, right, bottom = extent(map(pairs, polygons))
+    x0, y0 = max(floor(left), 0), max(floor(top), 0)
+    return (x0, y0), covered[y0 : max(y0, ceil(bottom)), x0 : max(x0, ceil(right))]
 
 
 def _trimmed(box: Box, pixels: NDArray[np.bool_], seen: NDArray[np.bool_]) -> Box:
@@ -141,15 +155,9 @@ def _trimmed(box: Box, pixels: NDArray[np.bool_], seen: NDArray[np.bool_]) -> Bo
     return new
 
 
-def _corners(box: Box) -> list[float]:
-    x0, y0, x1, y1 = box["x"], box["y"], box["x"] + box["w"], box["y"] + box["h"]
-    return [x0, y0, x1, y0, x1, y1, x0, y1]
-
-
 def _about(polygons: Sequence[Sequence[float]]) -> Box:
-    xs = [x for polygon in polygons for x in polygon[::2]]
-    ys = [y for polygon in polygons for y in polygon[1::2]]
-    return {"x": min(xs), "y": min(ys), "w": max(xs) - min(xs), "h": max(ys) - min(ys)}
+    x0, y0, x1, y1 = extent(map(pairs, polygons))
+    return {"x": x0, "y": y0, "w": x1 - x0, "h": y1 - y0}
 
 
 def _cut(polygon: Sequence[float], window: Window) -> list[float]:

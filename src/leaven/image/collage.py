@@ -9,30 +9,28 @@ from pydantic import Field, model_validator
 
 from leaven.draws import Draw
 from leaven.fields import Column
-from leaven.image.annotations import placed, placed_points, points_within, points_without, within, without
-from leaven.image.label_mass import LABEL, LABEL_PROBS, labels_of
+from leaven.image.annotations import inside, placed, placed_points, points_within, points_without, within, without
 from leaven.image.like import like
+from leaven.image.partners import alone, partners, said_of
 from leaven.image.resized import resized, resized_codes
 from leaven.image.tiles import FILL, Tile, assembled, cropped, cropped_boxes, grid, mosaic, of_tile, tiled
+from leaven.label_mass import LABEL, LABEL_PROBS, labels_of
 from leaven.media.image import Image
 from leaven.mixing import cutmix, cutmix_box
 from leaven.operators import Make
-from leaven.records import Record
+from leaven.records import Record, Refuse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy as np
+    from numpy.typing import NDArray
 
     from leaven.context import Context
 
 ONE, THREE = Draw(k=1), Draw(k=3)
 SCALE, SHIFT = 0.5, 0.1
 """A mosaic is scaled by 1 - 0.5 to 1 + 0.5 and moved by up to a tenth of its side (YOLOv5's)."""
-
-
-class Lost(Exception):
-    """A child that cannot be made: the word, and what happened."""
 
 
 class Collage(Make):
@@ -46,8 +44,9 @@ class Collage(Make):
     Boxes, masks and points come along; what is hidden, or seen to less than a tenth, is dropped.  `label` is that of
     the largest part, and `label_probs` has the share of each, by area.  Captions stay the record's own.
 
-    A record with nothing to be put together with is refused as `no_partner`; one without a label, or a mask, where
-    others have one as `no_label` or `no_mask`.
+    A record with nothing to be put together with is refused as `no_partner`; one without a label, a mask, boxes or
+    points where others have them as `no_label`, `no_mask`, `no_boxes` or `no_points`; a mask of another size than its
+    image as `mask_size`.
 
     Needs an image.  Makes an image, boxes, masks, points and labels.
 
@@ -95,9 +94,9 @@ class Collage(Make):
     def make(self, record: Record, ctx: Context) -> Iterator[Record]:
         field = self.on or "image"
         for ordinal in range(self.n):
-            drawn = [row for row in ctx.partners(record, self.draw, ordinal) if row.get(field) is not None]
+            drawn = partners(record, self.draw, ordinal, field, ctx)
             if not drawn:
-                yield record.child().refuse("no_partner", "no row with an image can be drawn for it")
+                yield alone(record)
                 continue
             rng = ctx.rng_of(ordinal)
             try:
@@ -107,41 +106,38 @@ class Collage(Make):
                     rows = [record, *(drawn[i % len(drawn)] for i in range(3))]
                     square = self.how == "mosaic"
                     yield self.square(rows, field, ctx, rng) if square else self.two_by_two(rows, field, ctx)
-            except Lost as lost:
-                yield record.child().refuse(*lost.args)
+            except Refuse as refused:
+                yield record.child().refuse(refused.reason, refused.detail)
 
     # -- the three ways -----------------------------------------------------------------------------------------------
 
     def cut(self, record: Record, partner: Record, field: str, ctx: Context, rng: np.random.Generator) -> Record:
-        import numpy as np
-
         own, other = record[field], partner[field]
         width, height = own.size
         lam = float(rng.random()) if self.lam is None else self.lam
         y0, y1, x0, x1, real = cutmix_box(height, width, lam, int(rng.integers(height)), int(rng.integers(width)))
         box, window = [y0, y1, x0, x1], (x0, y0, x1, y1)
-        covered = np.zeros((height, width), bool)
-        covered[y0:y1, x0:x1] = True
+        covered = inside([window], own.size)
         pixels = cutmix(own.pixels, resized(other.pixels, width, height), box)
         new: dict[str, Any] = {field: Image.of(pixels, like(own, other))}
         scale = (width / other.size[0], height / other.size[1])
-        for kind, name in ctx.noted_on(field):
-            if kind == "mask" and (codes := masks([record, partner], name)):
+        for kind, name, said in said_of([record, partner], field, ctx, self.moves):
+            if kind == "mask":
+                codes = together(said)
                 inside_mask = resized_codes(codes[1], width, height)
                 new[name] = Image.of_codes(cutmix(codes[0], inside_mask, box, channels_last=False))
             elif kind == "boxes":
-                inside = within(placed(partner.get(name) or [], scale), window)
-                new[name] = [*without(record.get(name) or [], covered), *inside]
-            elif kind == "points":
-                inside = points_within(placed_points(partner.get(name) or [], scale), window)
-                new[name] = [*points_without(record.get(name) or [], covered), *inside]
-        said = {"lam": round(real, 4), "x": x0, "y": y0, "w": x1 - x0, "h": y1 - y0}
-        return self.child(new, [(real, record), (1 - real, partner)], said, ctx)
+                new[name] = [*without(said[0], covered), *within(placed(said[1], scale), window)]
+            else:
+                added = points_within(placed_points(said[1], scale), window)
+                new[name] = [*points_without(said[0], covered), *added]
+        drawn = {"lam": round(real, 4), "x": x0, "y": y0, "w": x1 - x0, "h": y1 - y0}
+        return self.child(new, [(real, record), (1 - real, partner)], drawn, ctx)
 
     def two_by_two(self, rows: Sequence[Record], field: str, ctx: Context) -> Record:
         width, height = rows[0][field].size
         if min(width, height) < 2:
-            raise Lost("too_small", f"{width} x {height} pixels")
+            raise Refuse("too_small", f"{width} x {height} pixels")
         tiles = grid(width, height)
         new = self.laid(rows, field, tiles, (height, width), ctx)
         shares = [tile.size[0] * tile.size[1] / (width * height) for tile in tiles]
@@ -158,21 +154,22 @@ class Collage(Make):
         middle = [float(at) * side for at in rng.uniform(0.5 - SHIFT, 0.5 + SHIFT, 2)]
         tiles = mosaic([row[field].size for row in rows_in_turn], side, centre)
         new = self.laid(rows_in_turn, field, tiles, (2 * side, 2 * side), ctx)
-        for kind, name in [("image", field), *ctx.noted_on(field)]:
-            if kind == "image":
-                new[name] = Image.of(cropped(new[name].pixels, side, scale, middle, FILL), new[name])
-            elif kind == "mask" and name in new:
+        new[field] = Image.of(cropped(new[field].pixels, side, scale, middle, FILL), new[field])
+        for kind, name in ctx.noted_on(field):
+            if name not in new:
+                continue
+            if kind == "mask":
                 new[name] = Image.of_codes(cropped(new[name].codes, side, scale, middle, 0))
             elif kind == "boxes":
                 new[name] = cropped_boxes(new[name], side, scale, middle)
-            elif kind == "points":
+            else:
                 shift = (middle[0] - scale * side, middle[1] - scale * side)
                 new[name] = points_within(placed_points(new[name], (scale, scale), shift), (0, 0, side, side))
         whose = [np.full((*tile.size[::-1],), i + 1, np.uint8) for i, tile in enumerate(tiles)]
         canvas = assembled(whose, tiles, np.zeros((2 * side, 2 * side), np.uint8))
         seen = np.bincount(cropped(canvas, side, scale, middle, 0).ravel(), minlength=5)[1:5]
         if not seen.sum():
-            raise Lost("nothing_seen", "the square shows none of the four images")
+            raise Refuse("nothing_seen", "the square shows none of the four images")
         shares = [float(share) for share in seen / seen.sum()]
         said = {
             "order": order,
@@ -196,20 +193,18 @@ class Collage(Make):
         arrays = [resized(image.pixels, *tile.size) for image, tile in zip(images, tiles, strict=True)]
         pixels = assembled(arrays, tiles, np.full((*shape, 3), FILL, np.uint8))
         new: dict[str, Any] = {field: Image.of(pixels, like(*images))}
-        for kind, name in ctx.noted_on(field):
-            if kind == "mask" and (codes := masks(rows, name)):
-                codes = [resized_codes(array, *tile.size) for array, tile in zip(codes, tiles, strict=True)]
+        for kind, name, said in said_of(rows, field, ctx, self.moves):
+            at = zip(said, sizes, tiles, strict=True)
+            if kind == "mask":
+                codes = [resized_codes(array, *tile.size) for array, tile in zip(together(said), tiles, strict=True)]
                 new[name] = Image.of_codes(assembled(codes, tiles, np.zeros(shape, codes[0].dtype)))
             elif kind == "boxes":
-                at = zip(rows, sizes, tiles, strict=True)
-                new[name] = [box for row, size, tile in at for box in tiled(row.get(name) or [], size, tile)]
-            elif kind == "points":
+                new[name] = [box for boxes, size, tile in at for box in tiled(boxes, size, tile)]
+            else:
                 new[name] = [
                     point
-                    for row, size, tile in zip(rows, sizes, tiles, strict=True)
-                    for point in points_within(
-                        placed_points(row.get(name) or [], of_tile(size, tile), tile.corner), tile.window
-                    )
+                    for points, size, tile in at
+                    for point in points_within(placed_points(points, of_tile(size, tile), tile.corner), tile.window)
                 ]
         return new
 
@@ -219,20 +214,15 @@ class Collage(Make):
         """The child of some rows, the first of them the record, each with its share of the image."""
         labels = labels_of(parts, ctx, bool(self.soft))
         if labels is None:
-            raise Lost("no_label", "a label is not known")
+            raise Refuse("no_label", "a label is not known")
         rows = [row for _, row in parts]
         return rows[0].child({**new, **labels}, parents=list({row.id: row for row in rows}.values()), drawn=drawn)
 
 
-def masks(rows: Sequence[Record], name: str) -> list[Any]:
-    """The codes of each row's mask; nothing where no row has one."""
+def together(masks: Sequence[Image]) -> list[NDArray[Any]]:
+    """Their codes, in one type that holds all."""
     import numpy as np
 
-    found = [row.get(name) for row in rows]
-    if all(mask is None for mask in found):
-        return []
-    if any(mask is None for mask in found):
-        raise Lost("no_mask", "of the images put together some have a mask and some have none")
-    codes = [mask.codes for mask in found]
+    codes = [mask.codes for mask in masks]
     wide = np.result_type(*codes)
     return [array.astype(wide, copy=False) for array in codes]

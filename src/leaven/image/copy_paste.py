@@ -9,14 +9,15 @@ from pydantic import Field, model_validator
 
 from leaven.draws import Draw
 from leaven.errors import RecipeError
-from leaven.image.annotations import Box, placed, placed_points, points_without, within, without
+from leaven.image.annotations import Box, placed, placed_points, points_on, points_without, within, without
 from leaven.image.like import like
-from leaven.image.opencv import opencv
 from leaven.image.outlines import filled
+from leaven.image.partners import alone, partners, said_of
 from leaven.image.resized import resized, resized_codes
 from leaven.media.image import Image
+from leaven.media.opencv import opencv
 from leaven.operators import Make
-from leaven.records import Record
+from leaven.records import Record, Refuse
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,9 +37,12 @@ class CopyPaste(Make):
     scales the image that receives, too; here that is a step before, `warp`.
 
     Objects are boxes with polygons, or in data without boxes the connected parts of a mask (0 is the background).  What
-    they cover is cut off the record's own outlines; boxes go by what is left, and less than a tenth is dropped.
+    they cover is cut off the record's own outlines; boxes go by what is left, and less than a tenth is dropped.  Label
+    and texts stay the record's own.
 
-    A record for which no row with an object can be drawn is refused as `no_partner` or `no_instances`.
+    A record for which no row with an object can be drawn is refused as `no_partner` or `no_instances`; one without a
+    mask, boxes or points where the drawn row has them, or the other way round, as `no_mask`, `no_boxes` or `no_points`;
+    a mask of another size than its image as `mask_size`.
 
     Needs an image, and boxes or a mask.  Makes an image, boxes, masks and points.
 
@@ -72,11 +76,11 @@ class CopyPaste(Make):
     def make(self, record: Record, ctx: Context) -> Iterator[Record]:
         field = self.on or "image"
         for ordinal in range(self.n):
-            drawn = [row for row in ctx.partners(record, self.draw, ordinal) if row.get(field) is not None]
-            if not drawn:
-                yield record.child().refuse("no_partner", "no row with an image can be drawn for it")
-                continue
-            yield self.pasted(record, drawn[0], field, ctx, ctx.rng_of(ordinal))
+            drawn = partners(record, self.draw, ordinal, field, ctx)
+            try:
+                yield self.pasted(record, drawn[0], field, ctx, ctx.rng_of(ordinal)) if drawn else alone(record)
+            except Refuse as refused:
+                yield record.child().refuse(refused.reason, refused.detail)
 
     def pasted(self, record: Record, partner: Record, field: str, ctx: Context, rng: np.random.Generator) -> Record:
         import numpy as np
@@ -84,16 +88,12 @@ class CopyPaste(Make):
         own, other = record[field], partner[field]
         overlay = Overlay.drawn(own.size, other.size, self.scale, rng)
         said = {"scale": round(overlay.scale, 4), "flip": overlay.flip, "x": overlay.corner[0], "y": overlay.corner[1]}
-        noted = dict(ctx.noted_on(field))
+        noted = {kind: (name, *both) for kind, name, both in said_of([record, partner], field, ctx, self.moves)}
         height, width = own.size[1], own.size[0]
         objects: list[tuple[NDArray[np.bool_], Box | None]] = []
-        codes = None
-        if "mask" in noted and (own_mask := record.get(noted["mask"])) is not None:
-            if partner.get(noted["mask"]) is None:
-                return record.child().refuse("no_mask", "the row drawn has none")
-            codes = overlay.laid_codes(partner[noted["mask"]].codes)
+        codes = overlay.laid_codes(noted["mask"][2].codes) if "mask" in noted else None
         if "boxes" in noted:
-            outlined = [box for box in partner.get(noted["boxes"]) or [] if box.get("polygons")]
+            outlined = [box for box in noted["boxes"][2] if box.get("polygons")]
             for box in within(overlay.boxes(outlined), (0, 0, width, height)):
                 objects.append((filled(box["polygons"], height, width), box))
         elif codes is not None:
@@ -107,15 +107,14 @@ class CopyPaste(Make):
         pasted = np.logical_or.reduce([objects[i][0] for i in chosen])
         pixels = np.where(pasted[..., None], overlay.laid(other.pixels), own.pixels)
         new: dict[str, Any] = {field: Image.of(pixels, like(own, other))}
-        for kind, name in noted.items():
-            mine = record.get(name) or []
+        for kind, (name, mine, its) in noted.items():
             if kind == "boxes":
                 new[name] = [*without(mine, pasted), *(box for i in chosen if (box := objects[i][1]))]
             elif kind == "points":
-                new[name] = [*points_without(mine, pasted), *on_pixels(overlay.points(partner.get(name) or []), pasted)]
+                new[name] = [*points_without(mine, pasted), *points_on(overlay.points(its), pasted)]
             elif kind == "mask" and codes is not None:
-                wide = np.result_type(own_mask.codes, codes)
-                new[name] = Image.of_codes(np.where(pasted, codes.astype(wide), own_mask.codes.astype(wide)))
+                wide = np.result_type(mine.codes, codes)
+                new[name] = Image.of_codes(np.where(pasted, codes.astype(wide), mine.codes.astype(wide)))
         return record.child(new, parents=[record, partner], drawn={**said, "objects": len(chosen)})
 
 
@@ -188,10 +187,3 @@ def parts(codes: NDArray[Any]) -> list[NDArray[np.bool_]]:
         count, numbered = opencv().connectedComponents((codes == code).astype(np.uint8), connectivity=8)
         found += [numbered == i for i in range(1, count)]
     return found
-
-
-def on_pixels(points: Sequence[dict[str, Any]], pixels: NDArray[np.bool_]) -> list[dict[str, Any]]:
-    """The points that lie on a marked pixel."""
-    height, width = pixels.shape
-    inside = [p for p in points if 0 <= p["x"] < width and 0 <= p["y"] < height]
-    return [p for p in inside if pixels[int(p["y"]), int(p["x"])]]

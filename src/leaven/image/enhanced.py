@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from leaven.image.opencv import opencv
+from leaven.media.opencv import opencv
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from leaven.errors import RecipeError
+from leaven.image.annotations import points_without
 from leaven.image.carried import noted
-from leaven.image.holes import erased_box, grid_holes, hidden, in_hole
-from leaven.image.opencv import opencv
-from leaven.image.ranges import Range, within
+from leaven.image.holes import erased_box, grid_holes, hidden
 from leaven.media.image import Image
+from leaven.media.opencv import opencv
 from leaven.operators import Make
+from leaven.ranges import Range, within
 from leaven.records import Record
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ class Erase(Make):
     arXiv:2001.04086): squares in a regular, turned grid, of which a share of (1 - ratio) ^ 2 is hidden, .16 by default.
     (In the paper the chance that an image is masked grows with the epochs of training: here every child is.)
 
-    A box of which more than `covered` is hidden is dropped, a hidden point too, and the history counts them.  The mask
-    stays: it says what is under the gray.
+    A box of which more than `covered` is hidden is dropped, a hidden point too, and the history counts them.  The label
+    stays, and the mask: it says what is under the gray.
 
     Needs an image.  Makes an image; boxes, masks and points move along.
 
@@ -100,7 +101,7 @@ class Erase(Make):
                 if kind == "boxes":
                     new[name] = [box for box, share in zip(marks, hidden(marks, holes)) if share <= self.covered]
                 else:
-                    new[name] = [point for point, gone in zip(marks, in_hole(marks, holes)) if not gone]
+                    new[name] = points_without(marks, holes)
                 if len(new[name]) < len(marks):
                     drawn[f"{name}_dropped"] = len(marks) - len(new[name])
             yield record.child(new, drawn=drawn)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from math import ceil, exp, hypot, log, sqrt
 from typing import TYPE_CHECKING, Any
 
-from leaven.image.opencv import opencv
 from leaven.image.outlines import filled
+from leaven.media.opencv import opencv
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,14 +51,8 @@ def grid_holes(
     width, height = size
     side = ceil(hypot(width, height))
     wide = ceil(d * ratio)
-    outside = np.ones((side, side), np.uint8)
-    for begin in range(-1, side // d + 1):
-        for axis, offset in enumerate(offsets):
-            low, high = (min(max(d * begin + offset + more, 0), side) for more in (0, wide))
-            if axis:
-                outside[:, low:high] = 0
-            else:
-                outside[low:high] = 0
+    level, upright = ((np.arange(side) - offset) % d >= wide for offset in offsets)
+    outside = np.outer(level, upright).astype(np.uint8)
     if angle:
         turn = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), angle, 1.0)
         outside = cv2.warpAffine(outside, turn, (side, side), flags=cv2.INTER_NEAREST)
@@ -81,14 +75,3 @@ def hidden(boxes: Sequence[dict[str, Any]], holes: Holes) -> list[float]:
             covered = covered[within] if within.any() else covered
         shares.append(float(covered.mean()) if covered.size else 0.0)
     return shares
-
-
-def in_hole(points: Sequence[dict[str, Any]], holes: Holes) -> list[bool]:
-    """Which of the points lie in a hole."""
-    height, width = holes.shape
-
-    def within(point: dict[str, Any]) -> bool:
-        x, y = int(point["x"] // 1), int(point["y"] // 1)
-        return 0 <= x < width and 0 <= y < height and bool(holes[y, x])
-
-    return [within(point) for point in points]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import cos, pi, sin
 from typing import TYPE_CHECKING
 
-from leaven.image.opencv import opencv
+from leaven.media.opencv import opencv
 
 if TYPE_CHECKING:
     import numpy as np

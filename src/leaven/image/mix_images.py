@@ -10,13 +10,14 @@ from pydantic import Field
 from leaven.draws import Draw
 from leaven.fields import Column
 from leaven.image.annotations import placed, placed_points
-from leaven.image.label_mass import LABEL_PROBS, labels_of
 from leaven.image.like import like
+from leaven.image.partners import alone, partners, said_of
 from leaven.image.resized import resized
+from leaven.label_mass import LABEL, LABEL_PROBS, labels_of
 from leaven.media.image import Image
 from leaven.mixing import mix
 from leaven.operators import Make
-from leaven.records import Record
+from leaven.records import Record, Refuse
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +57,8 @@ class MixImages(Make):
     real rows, and the child is a row of its own.
 
     A record for which no row with an image can be drawn is refused as `no_partner`, one without a label, where soft
-    labels are asked for, as `no_label`.
+    labels are asked for, as `no_label`, one without boxes or points where the drawn row has some, or the other way
+    round, as `no_boxes` or `no_points`; one with a mask, which cannot be mixed, as `mask_lost`.
 
     Needs an image, and a label where `soft`.  Makes an image, boxes, points, texts and labels.
 
@@ -87,7 +89,7 @@ class MixImages(Make):
 
     @property
     def needs(self) -> frozenset[str]:  # type: ignore[override]
-        return frozenset({"label"}) if self.soft else frozenset()
+        return frozenset({LABEL}) if self.soft else frozenset()
 
     def writes(self) -> dict[str, Column]:
         return {LABEL_PROBS: Column(LABEL_PROBS)} if self.soft else {}
@@ -97,23 +99,19 @@ class MixImages(Make):
         for ordinal in range(self.n):
             if self.share < 1 and ctx.rng_of(ordinal).random() >= self.share:
                 continue
-            partner = next(
-                (row for row in ctx.partners(record, self.draw, ordinal) if row.get(field) is not None), None
-            )
-            if partner is None:
-                yield record.child().refuse("no_partner", "no row with an image can be drawn for it")
-                continue
-            yield self.mixed(record, partner, field, ctx)
+            drawn = partners(record, self.draw, ordinal, field, ctx)
+            try:
+                yield self.mixed(record, drawn[0], field, ctx) if drawn else alone(record)
+            except Refuse as refused:
+                yield record.child().refuse(refused.reason, refused.detail)
 
     def mixed(self, record: Record, partner: Record, field: str, ctx: Context) -> Record:
         own, other = record[field], partner[field]
         new: dict[str, Any] = {field: Image.of(laid_over(own.pixels, other.pixels, self.lam), like(own, other))}
         scale = (own.size[0] / other.size[0], own.size[1] / other.size[1])
-        for kind, name in ctx.noted_on(field):
-            if kind in self.moves:
-                mine, drawn = record.get(name) or [], partner.get(name) or []
-                added = placed(drawn, scale) if kind == "boxes" else placed_points(drawn, scale)
-                new[name] = [*(mine if self.lam > 0 else []), *(added if self.lam < 1 else [])]
+        for kind, name, (mine, drawn) in said_of([record, partner], field, ctx, self.moves):
+            added = placed(drawn, scale) if kind == "boxes" else placed_points(drawn, scale)
+            new[name] = [*(mine if self.lam > 0 else []), *(added if self.lam < 1 else [])]
         if self.texts == "join":
             for name in ctx.fields_of("caption", "text"):
                 new[name] = joined(record.get(name), partner.get(name))

@@ -6,11 +6,11 @@ pixel covers 0 to 1, an image reaches from 0 to its width and height, and a box 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from leaven.image.opencv import opencv
+from leaven.media.opencv import opencv
 
 if TYPE_CHECKING:
     import numpy as np
@@ -206,12 +206,10 @@ def move_boxes(
         seen = [cut for shape in moved if area(cut := clip(shape, motion.size)) > 0]
         if not seen or sum(map(area, seen)) < smallest * sum(map(area, moved)):
             continue
-        xs, ys = ([place[axis] for shape in seen for place in shape] for axis in (0, 1))
-        x, y, right, bottom = (round(v, DIGITS) for v in (min(xs), min(ys), max(xs), max(ys)))
+        x, y, right, bottom = (round(v, DIGITS) for v in extent(seen))
         if x < right and y < bottom:
             about = {"x": x, "y": y, "w": round(right - x, DIGITS), "h": round(bottom - y, DIGITS)}
-            flat = [[round(v, DIGITS) for place in shape for v in place] for shape in seen]
-            kept.append({**box, **about, "polygons": flat if _outlined(box) else None})
+            kept.append({**box, **about, "polygons": [flat(shape) for shape in seen] if _outlined(box) else None})
     return kept, len(boxes) - len(kept)
 
 
@@ -224,8 +222,7 @@ def _shapes(box: Mapping[str, Any], size: tuple[int, int]) -> list[Polygon]:
     if _outlined(box):
         shapes = [pairs(flat) for flat in box["polygons"] if len(flat) >= 6]
     else:
-        x, y, w, h = (float(box[name]) for name in ("x", "y", "w", "h"))
-        shapes = [[(x, y), (x + w, y), (x + w, y + h), (x, y + h)]]
+        shapes = [corners(box)]
     return [cut for shape in shapes if (cut := clip(shape, size))]
 
 
@@ -257,9 +254,26 @@ def _in_pieces(places: Numbers) -> Numbers:
 # -- polygons ---------------------------------------------------------------------------------------------------------
 
 
-def pairs(flat: Sequence[float]) -> Polygon:
+def pairs(numbers: Sequence[float]) -> Polygon:
     """``[x1, y1, x2, y2, ...]`` as places."""
-    return [(float(x), float(y)) for x, y in zip(flat[::2], flat[1::2])]
+    return [(float(x), float(y)) for x, y in zip(numbers[::2], numbers[1::2])]
+
+
+def flat(shape: Polygon) -> list[float]:
+    """Places as ``[x1, y1, x2, y2, ...]``, rounded."""
+    return [round(value, DIGITS) for place in shape for value in place]
+
+
+def corners(box: Mapping[str, Any]) -> Polygon:
+    """Those of a box, clockwise from the upper left."""
+    x, y, w, h = (float(box[name]) for name in ("x", "y", "w", "h"))
+    return [(x, y), (x + w, y), (x + w, y + h), (x, y + h)]
+
+
+def extent(shapes: Iterable[Polygon]) -> tuple[float, float, float, float]:
+    """The least x and y of some polygons, and the greatest."""
+    xs, ys = zip(*(place for shape in shapes for place in shape))
+    return min(xs), min(ys), max(xs), max(ys)
 
 
 def area(shape: Polygon) -> float:

@@ -9,8 +9,9 @@ from pydantic import Field
 
 from leaven.draws import Draw
 from leaven.expressions import Row
-from leaven.image.annotations import Box, Window, points_without, without
+from leaven.image.annotations import Box, Window, inside, points_without, without
 from leaven.image.like import like
+from leaven.image.partners import alone, partners
 from leaven.image.resized import resized
 from leaven.image.seams import feathered, poisson
 from leaven.media.image import Image
@@ -32,8 +33,10 @@ class Paste(Make):
     CultureMixup's image side (EMNLP 2023 main.18): what a concept's box holds gives way to another culture's.  The seam
     is feathered, or fitted to the colours around it (`poisson`, Perez et al. 2003), or left as it is; outside of the
     boxes no pixel changes.  The boxes stay, without polygons, and may be called anew; others lose what is covered.
+    Label and texts stay.
 
-    A record with no such box is refused as `no_box`, one for which no picture can be drawn as `no_partner`.
+    A record with no such box is refused as `no_box`, one for which no picture can be drawn as `no_partner`, one with a
+    mask, which knows no outline of the picture, as `mask_lost`.
 
     Needs an image and boxes.  Makes an image, boxes and points.
 
@@ -73,21 +76,20 @@ class Paste(Make):
         boxes = record.get(self.into) or []
         chosen = [i for i, box in enumerate(boxes) if self.where({**values, "box": Row(box)}, ctx.rng)]
         for ordinal in range(self.n):
-            drawn = [row for row in ctx.partners(record, self.draw, ordinal) if row.get(field) is not None]
+            drawn = partners(record, self.draw, ordinal, field, ctx)
             if not chosen or not drawn:
-                reason = "no_partner" if chosen else "no_box"
-                yield record.child().refuse(reason, "no picture can be drawn" if chosen else "no box is meant")
+                yield alone(record) if chosen else record.child().refuse("no_box", "no box is meant")
                 continue
             own, other = record[field], drawn[0][field]
             windows = [window_of(boxes[i], own.size) for i in chosen]
             pixels = pasted(own.pixels, other.pixels, windows, self.seam)
             new: dict[str, Any] = {field: Image.of(pixels, like(own, other))}
-            covered = within_windows(windows, own.size)
+            covered = inside(windows, own.size)
             rest = without([box for i, box in enumerate(boxes) if i not in chosen], covered)
             new[self.into] = [*self.renamed([boxes[i] for i in chosen], values, ctx), *rest]
             for kind, name in ctx.noted_on(field):
-                if kind == "points":
-                    new[name] = points_without(record.get(name) or [], covered)
+                if kind == "points" and record.get(name) is not None:
+                    new[name] = points_without(record[name], covered)
             said = {"boxes": [list(window) for window in windows]}
             yield record.child(new, parents=[record, drawn[0]], drawn=said)
 
@@ -116,13 +118,3 @@ def pasted(
         patch = resized(picture, x1 - x0, y1 - y0)
         out[y0:y1, x0:x1] = SEAMS[seam](out[y0:y1, x0:x1], patch) if seam in SEAMS else patch
     return out
-
-
-def within_windows(windows: Sequence[Window], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """The pixels (height x width) of an image of this size that some window covers."""
-    import numpy as np
-
-    covered = np.zeros(size[::-1], bool)
-    for x0, y0, x1, y1 in windows:
-        covered[y0:y1, x0:x1] = True
-    return covered

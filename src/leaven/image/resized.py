@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from leaven.image.opencv import opencv
+from leaven.media.opencv import opencv
 
 if TYPE_CHECKING:
     import numpy as np

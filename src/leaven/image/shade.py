@@ -10,9 +10,9 @@ from pydantic import Field
 from leaven.image.carried import noted, said
 from leaven.image.light import blurred, curve, jpeg, noisy, tint
 from leaven.image.mirrored import tinted
-from leaven.image.ranges import Range, within
 from leaven.media.image import Image
 from leaven.operators import Make
+from leaven.ranges import Range, within
 from leaven.records import Record
 
 if TYPE_CHECKING:

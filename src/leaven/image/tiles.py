@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leaven.image.annotations import Box, Window, placed, within
-from leaven.image.opencv import opencv
+from leaven.media.opencv import opencv
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

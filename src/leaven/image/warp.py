@@ -12,8 +12,8 @@ from leaven.image.carried import carried, noted, said, unfit
 from leaven.image.matrices import matrix_of
 from leaven.image.mirrored import FAR, mirror, mirror_marks, turned
 from leaven.image.moved import KNOTS, STIFFEST, Motion
-from leaven.image.ranges import Range, within
 from leaven.operators import Make
+from leaven.ranges import Range, within
 from leaven.records import Record
 
 if TYPE_CHECKING:

@@ -239,13 +239,13 @@ class _File:
             self.warn(
                 f"{self.path} lists {len(missing):,} of {of:,} images that are not there {some(missing)}: left out"
             )
-        for count, what in (
-            (self.crowds, "boxes of crowds (iscrowd): left out"),
-            (self.shapeless, "outlines that cannot be read: their boxes stay without"),
-            (self.astray, "annotations of images that it does not list: left out"),
+        for count, one, many, what in (
+            (self.crowds, "box", "boxes", "of crowds (iscrowd): left out"),
+            (self.shapeless, "outline", "outlines", "that cannot be read: left out, the box stays"),
+            (self.astray, "annotation", "annotations", "of images that it does not list: left out"),
         ):
             if count:
-                self.warn(f"{self.path} has {count:,} {what}")
+                self.warn(f"{self.path} has {count:,} {one if count == 1 else many} {what}")
 
     def wrong(self, what: str) -> DataError:
         return DataError(f"{self.path}: {what}.", "correct the file, or write it again.", where=str(self.tree.root))

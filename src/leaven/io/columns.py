@@ -81,7 +81,7 @@ def map_columns(
         guessed[name] = BY_NAME
     missing = [n for n in types if n not in columns]
     if missing and guess:
-        rows = _sample(table)
+        rows = sample(table)
         for name in sorted(missing, key=lambda n: types[n] != "label"):  # a label is easier to tell than a text
             likely = [c for c in free if c.strip().lower() in LABEL_NAMES] if name in optional else free
             column, why = _guess(types[name], likely, rows)
@@ -97,11 +97,11 @@ def _way(name: str, column: str, table: Table) -> str:
     option = f"--{name} " if name in ("text", "label") else f"--field {name}="
     likely = nearest(column, table.columns) or ""
     if not likely and name in ("text", "label"):
-        likely, _ = _guess(name, [c for c in table.columns if c not in OURS], _sample(table))
+        likely, _ = _guess(name, [c for c in table.columns if c not in OURS], sample(table))
     return f"{option}{likely or 'COLUMN'}"
 
 
-def _sample(table: Table) -> dict[str, list[Any]]:
+def sample(table: Table) -> dict[str, list[Any]]:
     """Some rows of each of the first batches: a file sorted by label has but one in its first thousand rows."""
     found: dict[str, list[Any]] = {}
     for batch in islice(table.batches(), BATCHES):
@@ -113,6 +113,8 @@ def _sample(table: Table) -> dict[str, list[Any]]:
 
 def _guess(kind: str, free: Sequence[str], rows: Mapping[str, list[Any]]) -> tuple[str, str]:
     """The likeliest column of a type and the reason, or two empty texts."""
+    from leaven.io.media_columns import media_of_paths  # it looks into files by the names that are here
+
     texts = {c: [str(v) for v in rows.get(c, []) if v not in (None, "")] for c in free}
     texts = {c: v for c, v in texts.items() if v}
     if kind == "label":
@@ -125,6 +127,7 @@ def _guess(kind: str, free: Sequence[str], rows: Mapping[str, list[Any]]) -> tup
             return column, f"guessed: {values} values, {each} {rows_each} each"
         return "", ""
     if kind in ("text", "question", "context", "caption", "answer"):
+        texts = {c: v for c, v in texts.items() if not media_of_paths(v)}  # names of files are no texts
         named = [c for c in texts if c.strip().lower() in TEXT_NAMES]
         long = sorted((c for c in texts if isinstance(rows[c][0], str)), key=lambda c: -_mean_length(texts[c]))
         for column in named + long:

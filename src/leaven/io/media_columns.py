@@ -128,7 +128,7 @@ def with_media(table: Table, folder: Path) -> Table:
     kinds: dict[str, str] = {}
     base = folder
     for column, values in sample.items():
-        media = _media_of_paths(values)
+        media = media_of_paths(values)
         found = _base_of(values, folder) if media else None
         if found is not None and (not kinds or found == base):
             kinds[column], base = named_kind(column, media), found
@@ -154,11 +154,16 @@ def _sample(table: Table) -> dict[str, list[Any]]:
     return {name: [v for v in cut.column(name).to_pylist() if v not in (None, "")] for name in batch.schema.names}
 
 
-def _media_of_paths(values: Sequence[Any]) -> str:
-    if not values or not all(isinstance(value, str) and "://" not in value for value in values):
+def media_of_paths(values: Sequence[Any]) -> str:
+    """``image`` or ``audio`` where all values are names of such files, be they paths or addresses."""
+    if not values or not all(isinstance(value, str) for value in values):
         return ""
-    kinds = {media_of(value) for value in values}
+    kinds = {media_of(re.split("[?#]", value)[0] if is_address(value) else value) for value in values}
     return kinds.pop() if len(kinds) == 1 else ""
+
+
+def is_address(value: str) -> bool:
+    return "://" in value
 
 
 def _base_of(values: Sequence[str], folder: Path) -> Path | None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from leaven.errors import DataError, brief, listed
 from leaven.fields import TYPES
-from leaven.io.columns import BY_NAME, OURS, SPLIT_NAMES, Mapped, map_columns
+from leaven.io.columns import BY_NAME, OURS, SPLIT_NAMES, Mapped, map_columns, sample
 from leaven.io.encoded import read_media
 from leaven.io.json_rows import HELD
+from leaven.io.media_columns import is_address, media_of_paths
 from leaven.io.sets import ID, MEDIA_PER_PART, OWN, ROW, RowSet, row_hashes
 from leaven.io.table import Table, check_lengths
 from leaven.media.broken import Broken
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BROKEN = "broken"
+PLURAL = {"image": "images", "audio": "sounds", "text": "texts"}
+DEFAULT = {"image": "classic-image", "audio": "classic-audio"}
+"""The recipe that is named to whoever has such data and took one for other data."""
 TEXTS = ("text", "caption", "question", "answer", "context", "lang", "group")
 WIDER = {"uint8": "int16", "uint16": "int32", "uint32": "int64", "uint64": "int64", "double": "int64", "float": "int64"}
 """Labels of these types are written back as integers that every reader knows."""
@@ -83,7 +87,8 @@ class Reader:
             raise DataError(f"{table.name} has column names and no rows.", "give at least 2 rows.")
         if len(self.broken) - before == row:
             first = self.broken[before]["error"]
-            raise DataError(f"{table.name}: none of its {row:,} files can be read; the first: {first}.", _ways(table))
+            way = _ways(table, {error["reason"] for error in self.broken[before:]})
+            raise DataError(f"{table.name}: none of its {row:,} files can be read; the first: {first}.", way)
 
     def begin(self, table: Table) -> Mapped:
         """Map the columns of the data; the others ride along."""
@@ -334,7 +339,9 @@ def _path_of(cell: Any) -> str:
     return str(cell.get("path") or "") if isinstance(cell, dict) else str(cell or "")
 
 
-def _ways(table: Table) -> str:
+def _ways(table: Table, reasons: set[str]) -> str:
+    if reasons == {"not_fetched"}:
+        return "name the downloaded files by their paths, from the table's own folder."
     return "check that the paths lie under the table's own folder." if table.base else "give images or sounds."
 
 
@@ -395,6 +402,15 @@ def _no_texts(name: str, column: str, what: str, kind: str) -> DataError:
 
 
 def _no_column(table: Table, name: str, kind: str, mapped: Mapped) -> DataError:
+    if kind == "text" and (error := _names_files(table, mapped)):
+        return error
+    other = next((k for k in table.kinds.values() if k in ("image", "audio")), "")
+    if other and kind in ("text", "image", "audio") and kind != other:
+        holds, lacks = PLURAL[other], PLURAL[kind]
+        what = f"{table.name} holds {holds} and no {lacks}; its columns are {listed(table.columns)}"
+        return DataError(
+            f"{what}.", f"take a recipe for {holds}, such as -r {DEFAULT[other]}; leaven recipes lists them."
+        )
     looks = {"label": "a label (few values, repeated)", "text": "a text"}.get(kind, f"the {name} ({kind})")
     way = (
         f"name it with --{kind} COLUMN."
@@ -404,6 +420,32 @@ def _no_column(table: Table, name: str, kind: str, mapped: Mapped) -> DataError:
     taken = ", ".join(f"`{brief(c)}` is the {n}" for n, c in mapped.columns.items() if _said(mapped, n))
     what = f"no other column looks like {looks}; {taken}" if taken else f"no column looks like {looks}"
     return DataError(f"{table.name}: {what}; it has {listed(table.columns)}.", way)
+
+
+def _names_files(table: Table, mapped: Mapped) -> DataError | None:
+    """An error where what could be the text are names of images or sounds that are not there."""
+    taken = set(mapped.columns.values())
+    for column, values in sample(table).items():
+        cells = [value for value in values if value not in (None, "")]
+        media = media_of_paths(cells) if column not in taken and column not in table.kinds else ""
+        if not media:
+            continue
+        what = f"{table.name}: the column `{brief(column)}` names {PLURAL[media]}, such as {brief(cells[0])}"
+        if all(map(is_address, cells)):
+            said, way = (
+                "leaven fetches no address",
+                "download the files, and name them by their paths from the table's own folder",
+            )
+        elif table.base is None:
+            said, way = (
+                "rows in memory name files of no folder",
+                "give the images or sounds themselves, or read a table in a file",
+            )
+        else:
+            said = f"none of the first {len(cells):,} lies under {table.base}"
+            way = "put the table into the folder that the paths begin at"
+        return DataError(f"{what}; {said}.", f"{way}, or name the texts with --text COLUMN.")
+    return None
 
 
 def _said(mapped: Mapped, name: str) -> bool:

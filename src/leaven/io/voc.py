@@ -127,7 +127,8 @@ class _Reader:
         self.counted.tell(warn)
         self.sizes.tell(warn)
         if self.without:
-            warn(f"{self.counted.name}: {self.without:,} objects have no box: left out")
+            objects = "object has" if self.without == 1 else "objects have"
+            warn(f"{self.counted.name}: {self.without:,} {objects} no box: left out")
 
     def wrong(self, file: str, what: str) -> DataError:
         return DataError(f"{file}: {what}.", "correct the file, or write it again.", where=str(self.tree.root))

@@ -20,8 +20,8 @@ from leaven.errors import MissingExtra
 if TYPE_CHECKING:
     import torch
 
-STEPS, BATCH = 400, 32
-WIDTHS = (24, 48, 96)
+STEPS, BATCH = 300, 32
+WIDTHS = (16, 32, 64)
 RATE, DECAY = 4e-3, 0.05
 TESTED_AT_A_TIME = 256
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from leaven.errors import MissingExtra
 from leaven.media.broken import Broken
+from leaven.media.encoded import Encoded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,20 +20,16 @@ MOST_SAMPLES = 400_000_000
 WAV = ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "PCM_U8")
 
 
-class Audio:
-    """Give it the file's bytes (wav, flac, ogg, mp3 ...), or with ``of`` the samples of a new one.
+class Audio(Encoded):
+    """Give it the file's bytes (wav, flac, ogg, mp3 ...), or with ``of`` the samples of a new one."""
 
-    Equal are two sounds of the same bytes.  ``path`` is where it came from, for messages; it may be empty.
-    """
-
-    __slots__ = ("_bytes", "_kind", "_rate", "_samples", "path")
+    __slots__ = ("_kind", "_rate", "_samples")
 
     def __init__(self, data: bytes | None, path: str = "") -> None:
-        self._bytes = data
+        super().__init__(data, path)
         self._samples: Samples | None = None
         self._rate = 0
         self._kind: tuple[str, str] | None = None
-        self.path = path
 
     @classmethod
     def of(cls, samples: Samples, rate: int, like: Audio | None = None) -> Self:
@@ -53,10 +49,6 @@ class Audio:
         made._rate = int(rate)
         made._kind = like.kind if like is not None else ("WAV", "PCM_16")
         return made
-
-    @classmethod
-    def read(cls, path: Path | str) -> Self:
-        return cls(Path(path).read_bytes(), str(path))
 
     # -- what it holds --------------------------------------------------------------------------------------------
 
@@ -98,13 +90,6 @@ class Audio:
             self._kind = ("WAV", info.subtype) if plain and info.subtype in WAV else ("FLAC", "PCM_16")
         return self._kind
 
-    @property
-    def encoded(self) -> bytes:
-        """The file's bytes; encoded once where it was made."""
-        if self._bytes is None:
-            self._bytes = self._encode()
-        return self._bytes
-
     def settle(self) -> None:
         """Encode it where it is new, and let the samples go."""
         self._bytes = self.encoded
@@ -113,18 +98,6 @@ class Audio:
     def check(self) -> None:
         """Read every byte once.  Raises Broken."""
         self._decode()
-
-    def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
-        if not isinstance(other, Audio) or self._bytes is None or other._bytes is None:
-            return False
-        return self._bytes == other._bytes
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Audio, (self.encoded, self.path)
 
     def __repr__(self) -> str:
         try:
@@ -149,7 +122,7 @@ class Audio:
 
     def _broken(self, error: Exception) -> Broken:
         said = str(error).replace("<_io.BytesIO object", "the bytes").splitlines()[0]
-        said = said.rpartition(": ")[2] or type(error).__name__
+        said = said.rpartition(": ")[2].rstrip(".") or type(error).__name__
         return Broken("broken_audio", f"{self.path or 'the sound'}: {said[:160]}")
 
     def _decode(self) -> tuple[Samples, int]:

@@ -10,7 +10,7 @@ from pydantic import Field
 from leaven.errors import RecipeError
 from leaven.fields import VALUE, Column
 from leaven.media.image import Image
-from leaven.mixing import cut_switch, cutmix_box
+from leaven.mixing import cut_switch, cutmix_box, unlike
 from leaven.operators import Make
 from leaven.records import Record
 
@@ -18,14 +18,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from leaven.context import Context
-
-
-def unlike(count: int, rng: np.random.Generator) -> list[int]:
-    """A permutation, each as likely as another, but for the one that leaves all in place."""
-    found = list(range(count))
-    while found == sorted(found):
-        found = [int(i) for i in rng.permutation(count)]
-    return found
 
 
 class CutSwitch(Make):

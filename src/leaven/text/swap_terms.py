@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -41,8 +42,8 @@ class SwapTerms(Make):
     known to us; here it is one.
 
     The terms are a table `term,category` (csv, tsv, jsonl ...).  With `into` the text stays, and the exchanged one
-    stands beside it.  A text without a known term is refused as `no_term`, one of whose categories has no other as
-    `no_other_term`.
+    stands beside it; of several captions one is drawn.  A text without a known term is refused as `no_term`, one of
+    whose categories has no other as `no_other_term`.
 
     Needs text.  Makes text.
 
@@ -88,10 +89,11 @@ class SwapTerms(Make):
 
     def make(self, record: Record, ctx: Context) -> Iterator[Record]:
         field = self.on or "text"
-        text = str(record.get(field) or "")
+        value = record.get(field)
+        texts = [str(text or "") for text in (value if isinstance(value, list) else [value])]
         assert self.table
         terms = terms_of(self.table)
-        places = list(terms.named.finditer(text))
+        places = [found for text in texts for found in terms.named.finditer(text)]
         own = {found[0].casefold() for found in places} | tags_of(record.get(self.tags) if self.tags else None)
         ways = [(found, [term for term in others(terms, found[0]) if term.casefold() not in own]) for found in places]
         open_ways = [(found, new) for found, new in ways if new]
@@ -107,8 +109,10 @@ class SwapTerms(Make):
             term = new[int(rng.integers(len(new)))]
             said = {"from": found[0], "to": term, "category": terms.category[found[0].casefold()]}
             put = term[:1].upper() + term[1:] if found[0][:1].isupper() else term
-            exchanged = text[: found.start()] + put + text[found.end() :]
-            yield record.child({self.into or field: exchanged}, drawn=said)
+            exchanged = found.string[: found.start()] + put + found.string[found.end() :]
+            several = [exchanged if text is found.string else text for text in texts]
+            in_place = several if isinstance(value, list) else exchanged
+            yield record.child({self.into: exchanged} if self.into else {field: in_place}, drawn=said)
 
 
 def others(terms: Terms, term: str) -> Sequence[str]:
@@ -117,11 +121,13 @@ def others(terms: Terms, term: str) -> Sequence[str]:
 
 
 def tags_of(value: Any) -> set[str]:
-    """A record's own terms, folded: of a list, of one in JSON (as a table's cell holds it), of a text with commas."""
-    if isinstance(value, str):
-        value = json.loads(value) if value.startswith("[") and value.endswith("]") else value.split(",")
-    some = value or ()
-    return {str(tag).strip().casefold() for tag in some}
+    """A record's own terms, folded: of a list, of one in JSON or Python (as a table's cell holds it), of a text with
+    commas."""
+    if isinstance(value, str) and value.startswith("["):
+        with suppress(ValueError):
+            value = json.loads(value)
+    some = value.strip("[]").split(",") if isinstance(value, str) else value or ()
+    return {str(tag).strip(" '\"").casefold() for tag in some}
 
 
 @lru_cache(maxsize=8)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from leaven import mixing
 from leaven.errors import DataError
 from leaven.train.batch import drawn_box
 from leaven.train.generators import rng_of
 from leaven.train.images import is_array, sides
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 def cut_switch(modalities: Sequence[Any], *, p: float = 0.5, generator: Any) -> list[Any]:
@@ -38,17 +35,9 @@ def cut_switch(modalities: Sequence[Any], *, p: float = 0.5, generator: Any) -> 
     for item in range(len(out[0])):
         switched, lam = rng.random() < p, rng.random()
         box, _ = drawn_box(height, width, lam, rng)
-        order = _turn(len(out), rng)
+        order = mixing.unlike(len(out), rng)
         if switched:
             scene = mixing.cut_switch([images[item] for images in modalities], box, order, channels_last=last)
             for images, image in zip(out, scene, strict=True):
                 images[item] = image
     return out
-
-
-def _turn(count: int, rng: np.random.Generator) -> list[int]:
-    """A permutation that is not the identity, where there is one."""
-    order = list(range(count))
-    while count > 1 and order == sorted(order):
-        order = [int(k) for k in rng.permutation(count)]
-    return order
