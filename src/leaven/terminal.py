@@ -389,6 +389,10 @@ def summary(run: Run) -> list[str]:
     ]
     if done.kept > done.made_written:
         lines.append(f"Blend     took {done.made_written:,} of the {done.kept:,} kept ({_blend(run.recipe)})")
+    if done.not_chosen:
+        n = sum(done.not_chosen.values())
+        why = "   ".join(f"{reason} {n:,}" for reason, n in done.not_chosen.items())
+        lines.append(f"Left      {rows(n)} of yours, of which nothing was made: {why}")
     if done.reasons:
         lines.append("Refused   " + "   ".join(f"{reason} {n:,}" for reason, n in done.reasons.items()))
     if done.failures:

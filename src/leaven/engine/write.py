@@ -24,7 +24,7 @@ from leaven.blend.blend import choose
 from leaven.engine.folder import replace_folder
 from leaven.engine.local import Outcome
 from leaven.engine.pieces import Piece, going
-from leaven.engine.stage import FAILED, HEAD, REFUSED, STEPS, real_rows
+from leaven.engine.stage import FAILED, HEAD, LEFT, REFUSED, STEPS, real_rows
 from leaven.fields import SCORE, VALUE, Column
 from leaven.io.dataset import SET_BITS, SETS, Dataset
 from leaven.io.sorter import Sorter
@@ -59,6 +59,8 @@ class Written:
     """Step, round and id of the records about which a model gave no answer that could be used."""
     first_failed: str = ""
     """The text of the first of them."""
+    not_chosen: dict[str, int] = field(default_factory=dict)
+    """Real rows that a keep left before anything was made of them, by reason."""
     balance: dict[str, tuple[int, int]] = field(default_factory=dict)
     """For each label its real and its made rows in train/."""
 
@@ -268,6 +270,7 @@ class Writer:
                 table = piece.read().filter(pa.array(states == FAILED))
                 failures.update(table.column("_reason").to_pylist())
                 self.failed(table, new)
+        self.done.not_chosen = dict(_not_chosen(outcome).most_common())
         self.done.refused = reasons.total()
         self.done.failed = failures.total()
         self.done.made = self.done.kept + self.done.refused
@@ -349,6 +352,18 @@ def _refused(outcome: Outcome, columns: Sequence[str] | None) -> Iterator[pa.Tab
             if name in table.column_names:
                 table = table.set_column(table.column_names.index(name), name, pa.array([word] * len(table)))
         yield table
+
+
+def _not_chosen(outcome: Outcome) -> Counter[str]:
+    """Rows of the source that keeps left out, each once, by the reason of the first."""
+    found: dict[str, str] = {}
+    for piece in outcome.passed:
+        table = piece.read(["_id", "_state", "_order", "_reason"])
+        real = table.column("_order").to_numpy() >> SET_BITS == SETS.index("source")
+        some = table.filter(pa.array(real & (table.column("_state").to_numpy() == LEFT)))
+        for own, reason in zip(some.column("_id").to_pylist(), some.column("_reason").to_pylist(), strict=True):
+            found.setdefault(own, reason)
+    return Counter(found.values())
 
 
 def _column(table: pa.Table, name: str, kind: pa.DataType, n: int) -> Any:

@@ -50,9 +50,9 @@ class AnswerFiles:
     def get(self, name: str) -> Audio:
         """The sound of a name.  Raises DataError where its file is not there."""
         if self.folder is None:
-            return Audio(self._held[name], name)
+            return Audio(self._held[name])
         try:
-            return Audio((self.folder / name).read_bytes(), name)
+            return Audio((self.folder / name).read_bytes())
         except OSError:
             raise DataError(
                 f"{self.folder / name} is gone, which the ledger names as a model's answer.",
