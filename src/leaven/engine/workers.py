@@ -79,13 +79,18 @@ class Workers:
 
 def start_worker(operators: Sequence[str], named: Sequence[str]) -> None:
     """Load the operators that the recipe names, so that a plan can be unpacked; one thread for each worker."""
+    alone()
+    pa.set_cpu_count(1)
+    for name in named:
+        find(name, operators)
+
+
+def alone() -> None:
+    """How a process of a pool begins: with one thread for arithmetic, and not longer than its parent."""
     from threadpoolctl import threadpool_limits
 
     Thread(target=_end_with_parent, daemon=True).start()
     threadpool_limits(1)
-    pa.set_cpu_count(1)
-    for name in named:
-        find(name, operators)
 
 
 def _end_with_parent() -> None:

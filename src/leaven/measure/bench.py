@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from leaven.engine.workers import alone
 from leaven.measure.students import AnyStudent, Embedded, Tfidf, choose_student_C, fit_predict, of_table
 from leaven.models.backends.linear import stratified_folds
 
@@ -244,10 +245,8 @@ _students: list[Any] = []
 
 
 def _start(bench: Any) -> None:
-    from threadpoolctl import threadpool_limits
-
     global _bench, _students
-    threadpool_limits(1)
+    alone()
     _bench = bench
     _students = bench.students()
 
