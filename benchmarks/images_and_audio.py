@@ -83,17 +83,17 @@ def score(line: Line, m: Measurement) -> float:
 
 
 def row(name: str, recipe: str, found: list[Measurement]) -> str:
-    """One line of the table: the means over draws, and each draw's interval."""
-    first = found[0]
-    cells = [name, recipe, ", ".join(f"{m.ratio:.3g}" for m in found)]
-    for student in dict.fromkeys([first.student, *(x.student for x in first.lines)]):
+    """One line of the table: the means over draws, and each draw's interval; first the student with the verdict."""
+    students = list(dict.fromkeys([found[0].student, *(x.student for x in found[0].lines)]))
+    cells = []
+    for student in students:
         real = sum(score(of(m, student, "real"), m) for m in found) / len(found)
         both = [of(m, student, "both") for m in found]
         mean = sum(x.gain.mean for x in both) / len(both) * 100
         cells.append(f"{student}: {real:.1f}, **{mean:+.1f}** {' '.join(map(points, both))}")
-    verdicts = Counter(m.verdict for m in found)
-    cells.append(", ".join(f"{word} x{times}" for word, times in verdicts.most_common()))
-    return "| " + " | ".join(cells) + " |"
+    verdicts = ", ".join(f"{word} x{times}" for word, times in Counter(m.verdict for m in found).most_common())
+    ratios = ", ".join(f"{m.ratio:.3g}" for m in found)
+    return f"| {name} | {recipe} | {ratios} | {cells[0]} | {'; '.join(cells[1:])} | {verdicts} |"
 
 
 def gains(folder: Path, name: str, asked: argparse.Namespace) -> Iterator[str]:
@@ -158,7 +158,7 @@ def main() -> None:
     only = asked.only.split(",")
     named = [name for name in SETS if name in only]
     if named or "bccd" in only:
-        print("| data | recipe | ratio | student: without, **gain** [each draw's interval] | | verdicts |")
+        print("| data | recipe | ratio | student: without, **gain** [each draw's interval] | others | verdicts |")
         print("|---|---|---|---|---|---|", flush=True)
     for name in named:
         for line in gains(asked.folder, name, asked):

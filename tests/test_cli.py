@@ -15,6 +15,7 @@ import pytest
 
 from leaven import recipe
 from leaven.cli import run
+from small_media import picture
 
 DEMO = Path(str(resources.files("leaven") / "demo"))
 Captured = pytest.CaptureFixture[str]
@@ -199,3 +200,23 @@ def test_ctrl_c_exits_130_and_the_same_command_goes_on(desk: Path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "out goes on" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("column", "following"),
+    [
+        ("shelf", "Next:  leaven export out --as imagefolder"),
+        ("caption", "Next:  leaven measure out                    (what is marked on made rows, beside real ones)"),
+    ],
+)
+def test_what_comes_next_without_a_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured, column: str, following: str
+):
+    monkeypatch.chdir(tmp_path)
+    for i in range(4):
+        picture(tmp_path / f"{i}.png", colour=50 * i)
+    (tmp_path / "rows.csv").write_text(f"file,{column}\n" + "".join(f"{i}.png,picture {i}\n" for i in range(4)))
+    assert run(["augment", "rows.csv", "-o", "out", "-r", "trivial-augment", "-q"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == following
+    [command] = re.findall("leaven (.*?)(?:  |$)", following)
+    assert run(command.split()) == 0

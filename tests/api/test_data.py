@@ -17,6 +17,7 @@ from tests.api.conftest import rows, write_csv
 import leaven as lv
 from leaven.io.memory import open_memory
 from leaven.io.tables import open_table
+from small_media import picture
 
 
 def ids(data: lv.Data) -> list[str]:
@@ -187,3 +188,18 @@ def test_other_fields_are_named_too(bank: Path):
     )
     with pytest.raises(lv.DataError, match="names no type of field"):
         lv.read(pairs, fields={"premise": "txt"})
+
+
+def test_a_folder_of_images_needs_no_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for i, label in enumerate(("cat", "dog", "cat", "dog")):
+        picture(Path("photos", label, f"{i}.png"), colour=50 * i)
+    data = lv.read("photos")
+    assert repr(data) == "Dataset photos: 4 rows; image=image, label=label (2 labels, 2 rows each)"
+    run = (data | lv.Shade(n=2)).run("out", progress=False)
+    assert (run.counts["made"], run.counts["kept"]) == (8, 8)
+
+
+def test_paths_in_memory_are_no_texts():
+    with pytest.raises(lv.DataError, match=r"names images, such as a\.png; rows in memory name files of no folder"):
+        lv.read([{"image": name, "label": label} for name, label in (("a.png", "x"), ("b.png", "y"))])

@@ -16,6 +16,7 @@ from PIL import Image as pillow
 
 from leaven.errors import DataError
 from leaven.io.class_folders import labelled
+from leaven.io.dataset import read
 from leaven.io.media_files import look, shape_of, split_in_name, split_of_path
 from leaven.io.tables import open_table
 from leaven.media.audio import Audio
@@ -276,6 +277,47 @@ def test_a_jsonl_of_sounds_with_what_is_said_about_them(tmp_path: Path):
 def test_texts_that_end_like_files_stay_texts(tmp_path: Path, value: str):
     text(tmp_path / "a.csv", f"text,label\n{value},x\n{value},y\n")
     assert open_table(tmp_path / "a.csv").kinds == {}
+
+
+def test_an_address_among_paths_is_a_broken_row(tmp_path: Path):
+    picture(tmp_path / "a.jpg")
+    picture(tmp_path / "b.jpg", colour=9)
+    text(tmp_path / "t.csv", "photo,label\na.jpg,x\nb.jpg,y\nhttps://a.org/c.jpg?size=2,x\n")
+    assert open_table(tmp_path / "t.csv").kinds == {"photo": "image", "label": "label"}
+    found = read(str(tmp_path / "t.csv"), tmp_path / "input", fields={})
+    assert found.counts == {"source": 2}
+    [broken] = found.broken
+    assert (broken["path"], broken["reason"]) == ("https://a.org/c.jpg?size=2", "not_fetched")
+
+
+@pytest.mark.parametrize(
+    ("cell", "said", "fix"),
+    [
+        (
+            "pics/{}.wav",
+            "the column `file` names sounds, such as pics/0.wav; none of the first 4 lies under",
+            "put the",
+        ),
+        ("https://a.org/{}.png", "names images, such as https://a.org/0.png; leaven fetches no address", "download"),
+    ],
+)
+def test_names_of_files_that_are_not_there_are_no_texts(tmp_path: Path, cell: str, said: str, fix: str):
+    text(tmp_path / "t.csv", "file,kind\n" + "".join(f"{cell.format(i)},{'ab'[i % 2]}\n" for i in range(4)))
+    with pytest.raises(DataError) as caught:
+        read(str(tmp_path / "t.csv"), tmp_path / "input", fields={})
+    assert said in caught.value.what
+    assert caught.value.fix.startswith(fix)
+    named = read(str(tmp_path / "t.csv"), tmp_path / "input", fields={}, named={"text": "file"})
+    assert named.columns == {"text": "file", "label": "kind"}
+
+
+def test_a_recipe_for_other_data_names_one_for_these(tmp_path: Path):
+    for name in ("up/1.wav", "down/2.wav"):
+        sound(tmp_path / name)
+    for kind in ("image", "text"):
+        with pytest.raises(DataError, match=f"holds sounds and no {kind}s; its columns are audio, label") as caught:
+            read(str(tmp_path), tmp_path / "input", fields={kind: kind, "label": "label"})
+        assert "-r classic-audio" in caught.value.fix
 
 
 # -- Parquet and datasets ---------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ class Cnn:
                 return torch.nn.functional.cross_entropy(net(seen[rows]), truth[rows])
 
             train(net, loss, drawn(weights, self.steps, BATCH, luck))
-            net.eval()
+            net.train(False)
             with torch.no_grad():
                 blocks = [asked[i : i + TESTED_AT_A_TIME] for i in range(0, len(asked), TESTED_AT_A_TIME)]
                 found = [net((some - centre) / spread).argmax(dim=1).numpy() for some in blocks]

@@ -63,7 +63,7 @@ class Detector:
                 return _loss(said, heat[rows], place[rows], here[rows])
 
             train(net, loss, drawn(weights, self.steps, BATCH, luck))
-            net.eval()
+            net.train(False)
             with torch.no_grad():
                 said = torch.cat([net(pictured(tested[i : i + 32])) for i in range(0, len(tested), 32)])
         return [_boxes(one, len(self.labels)) for one in said.numpy().astype(np.float64)]

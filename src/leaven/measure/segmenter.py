@@ -59,7 +59,7 @@ class Segmenter:
                 return torch.nn.functional.cross_entropy(net(seen[rows]), truth[rows], ignore_index=-1)
 
             train(net, loss, drawn(weights, self.steps, BATCH, luck))
-            net.eval()
+            net.train(False)
             with torch.no_grad():
                 blocks = (tested[i : i + 32] for i in range(0, len(tested), 32))
                 said = torch.cat([net(pictured(some)).argmax(dim=1) for some in blocks])
