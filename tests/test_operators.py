@@ -40,7 +40,7 @@ CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "ask": ([CHILDREN], {"prompt": "Is this polite? {{ text }}", "into": {"polite": "bool"}}),
     "blanks": ([], {"ratio": 0.5}),
     "code_switch": ([], {"to": ["spa"], "lexicon": "words.csv", "words": 0.5, "n": 2}),
-    "collage": ([], {"n": 2, "soft": True}),
+    "collage": ([], {"n": 2, "soft": True, "holds": ["caption"]}),
     "concepts": ([], {"graph": "graph.csv", "lang": "spa", "target": "eng"}),
     "copy_paste": ([], {"n": 2}),
     "cut_switch": ([], {"on": ["image_left", "image_right"], "p": 1.0, "n": 2, "holds": ["boxes"]}),

@@ -22,6 +22,7 @@ from leaven.engine.part import Changes, answered
 from leaven.errors import DataError, ModelError, RecipeError
 from leaven.fields import VALUE, Column
 from leaven.media.audio import Audio
+from leaven.media.broken import Broken
 from leaven.media.image import Image
 from leaven.models.budget import Budget
 from leaven.models.calls import CallFailed
@@ -51,6 +52,15 @@ def run(
     record.root = record.id
     op = bound(op, record.fields, sets.get("source"))
     ctx = _context(op, record, seed, sets)
+    try:
+        return _became(op, record, ctx, sets, models)
+    except Broken as broken:
+        raise DataError(f"{broken.detail}.", "give an image or a sound that can be decoded.") from None
+
+
+def _became(
+    op: Operator, record: Record, ctx: Context, sets: Sets, models: Mapping[str, str] | None
+) -> list[dict[str, Any]]:
     if op.awaits():
         return _asked(op, record, ctx, sets, models or {})
     if isinstance(op, Note):
@@ -135,15 +145,23 @@ def with_media(row: Fields) -> dict[str, Any]:
 
 def _as_media(name: str, value: Any) -> Any:
     kind = Audio if name == "audio" else Image
-    if isinstance(value, str | Path):
-        return kind.read(value)
+    if value is None or isinstance(value, kind):
+        return value
     if isinstance(value, bytes):
         return kind(value)
-    if kind is Image and hasattr(value, "convert"):  # Pillow's
-        value = np.asarray(value if name == "mask" else value.convert("RGB"))
-    if kind is Image and isinstance(value, np.ndarray):
-        return Image.of_codes(value) if name == "mask" else Image.of(value)
-    return value
+    try:
+        if isinstance(value, str | Path):
+            return kind.read(value)
+        if kind is Image and hasattr(value, "convert"):  # Pillow's
+            value = np.asarray(value if name == "mask" else value.convert("RGB"))
+        if kind is Image and isinstance(value, np.ndarray):
+            return Image.of_codes(value) if name == "mask" else Image.of(value)
+    except OSError as error:
+        raise DataError(f"{name}: {value} cannot be read ({error.strerror}).", "correct the path.") from None
+    except ValueError as error:
+        raise DataError(f"{name}: {error}.", "give pixels as height x width x 3 of uint8.") from None
+    what = "a path, bytes or an Audio" if kind is Audio else "a path, bytes, an array of uint8 or a Pillow image"
+    raise DataError(f"{name} is a {type(value).__name__}.", f"give {what}.")
 
 
 def _context(op: Operator, record: Record, seed: int, sets: Sets) -> Context:

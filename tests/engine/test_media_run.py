@@ -132,7 +132,7 @@ OF_IMAGES: list[list[Any]] = [
     [{"warp": {"n": 2, "flip": "horizontal", "rotate": [-9, 9], "elastic": 2}}, "shade"],
     [{"erase": {"n": 2}}],
     [{"policy": {"n": 2}}],
-    [{"collage": {"how": "mosaic", "holds": ["mask", "points"]}}],
+    [{"collage": {"how": "mosaic", "holds": ["mask", "points", "caption"]}}],
     [{"mix_images": {"holds": ["mask", "points"]}}],
     ["copy_paste"],
     [{"warp as turned": {"n": 1}}, "prediction", {"keep": "confidence > 0"}],

@@ -42,7 +42,8 @@ class Collage(Make):
     (0.5 to 1.5), moved (a tenth) and cut to a square.  `grid`: four images two by two, each at half its size.
 
     Boxes, masks and points come along; what is hidden, or seen to less than a tenth, is dropped.  `label` is that of
-    the largest part, and `label_probs` has the share of each, by area.  Captions stay the record's own.
+    the largest part, and `label_probs` has the share of each, by area.  A caption is of the whole image: a record that has
+    one is refused as `caption_lost`, unless the recipe holds it.
 
     A record with nothing to be put together with is refused as `no_partner`; one without a label, a mask, boxes or
     points where others have them as `no_label`, `no_mask`, `no_boxes` or `no_points`; a mask of another size than its
@@ -93,10 +94,14 @@ class Collage(Make):
 
     def make(self, record: Record, ctx: Context) -> Iterator[Record]:
         field = self.on or "image"
+        untrue = [name for name in ctx.fields_of("caption") if record.get(name) and name not in self.holds]
         for ordinal in range(self.n):
             drawn = partners(record, self.draw, ordinal, field, ctx)
             if not drawn:
                 yield alone(record)
+                continue
+            if untrue:
+                yield record.child().refuse("caption_lost", f"{untrue[0]} is of the whole image")
                 continue
             rng = ctx.rng_of(ordinal)
             try:
