@@ -42,8 +42,8 @@ class Collage(Make):
     (0.5 to 1.5), moved (a tenth) and cut to a square.  `grid`: four images two by two, each at half its size.
 
     Boxes, masks and points come along; what is hidden, or seen to less than a tenth, is dropped.  `label` is that of
-    the largest part, and `label_probs` has the share of each, by area.  A caption is of the whole image: a record that has
-    one is refused as `caption_lost`, unless the recipe holds it.
+    the largest part, and `label_probs` has the share of each, by area.  A caption is of the whole image: a record that
+    has one is refused as `caption_lost`, unless the recipe holds it.
 
     A record with nothing to be put together with is refused as `no_partner`; one without a label, a mask, boxes or
     points where others have them as `no_label`, `no_mask`, `no_boxes` or `no_points`; a mask of another size than its
