@@ -24,6 +24,8 @@ NOTED_ON = {"image": ("boxes", "mask", "points", "map"), "audio": ("segments",)}
 
 JSON = "json"
 """The kind of a column whose values a step noted and no type of ours has a way for: it stands as JSON."""
+MARKED = ("boxes", "mask", "points", "segments", "caption")
+"""What may be marked on an image or a sound that has no label."""
 Value = Any
 
 

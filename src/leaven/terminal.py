@@ -427,9 +427,9 @@ def summary(run: Run) -> list[str]:
 
 def _without_label(dataset: Dataset, out: str) -> str:
     """What comes next where no student can be trained: what is marked on the rows is compared, where there is some."""
-    from leaven.measure.notes import KINDS
+    from leaven.storage import MARKED
 
-    if any(kind in KINDS for kind in dataset.types.values()):
+    if any(kind in MARKED for kind in dataset.types.values()):
         return f"Next:  leaven measure {out}                    (what is marked on made rows, beside real ones)"
     return f"Next:  leaven export {out} --as {'imagefolder' if dataset.main('image') else 'audiofolder'}"
 

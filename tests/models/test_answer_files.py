@@ -41,7 +41,7 @@ def test_a_sound_is_a_file_named_by_its_bytes(tmp_path: Path):
     assert name.endswith(".wav")
     assert len(files(tmp_path / "answers")) == 2
     assert store.get(name) == hum(7)
-    assert store.get(name).path == name
+    assert store.get(name).path == ""
 
 
 def test_without_a_folder_it_is_held_in_memory():

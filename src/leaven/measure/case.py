@@ -22,7 +22,7 @@ from leaven.io.tables import open_table
 from leaven.measure.bench import NO_ROOT, Rows
 from leaven.measure.images import Images
 from leaven.measure.media import AT_A_TIME, Media, features
-from leaven.measure.notes import KINDS, SMALL, Noted, noted
+from leaven.measure.notes import SMALL, Noted, noted
 from leaven.measure.pairs import PairEncoder, encoder_of
 from leaven.measure.roots import Line, Lines
 from leaven.measure.sounds import Sounds
@@ -30,7 +30,7 @@ from leaven.measure.texts import Texts
 from leaven.media.broken import Broken
 from leaven.recipe import check, read
 from leaven.records import folded, short_hash
-from leaven.storage import MEDIA, arrow_of, to_values
+from leaven.storage import MARKED, MEDIA, arrow_of, to_values
 
 LINKS = ("_parents", "parent", "seed")
 """Columns that say what a made row came from, by id or by text."""
@@ -70,7 +70,7 @@ class Case:
         """What embeds captions too, where the run was told of such a model."""
         self.warnings = list(dataset.warnings)
         self.label = dataset.main("label")
-        self.noted = {} if self.label else {n: kind for n, kind in dataset.types.items() if kind in KINDS}
+        self.noted = {} if self.label else {n: kind for n, kind in dataset.types.items() if kind in MARKED}
         self.content = self._content(cnn)
         self.probs = dataset.main(PROBS) or PROBS
         self.group = dataset.main("group")

@@ -14,7 +14,6 @@ from leaven.image.resized import resized_codes
 from leaven.media.broken import Broken
 from leaven.media.image import Image
 
-KINDS = ("boxes", "mask", "points", "segments", "caption")
 SMALL = 96
 """The side of the square that masks are kept at, and that a convolutional student sees."""
 EDGE = 0.004

@@ -22,7 +22,7 @@ HEARD, LOUD = 50.0, 30.0
 """How many decibels below its loudest cell a spectrum is looked at: by students, and to tell near copies."""
 LEAST_CORRELATION = 0.99
 """Of two pictures of log-mel (32 x 32, 30 dB deep) of sounds that are nearly the same.  Takes of one word by one
-speaker in spoken-digits correlate by 0.985 at most; the same take with noise 20 dB below it by 0.996 or more."""
+speaker in spoken-digits correlate by 0.986 at most; the same take with noise 20 dB below it by 0.996 or more."""
 
 
 class Sounds:
