@@ -1,17 +1,18 @@
 """How fast images and sounds are changed: leaven's step beside a bare loop over the same libraries.
 
-    python -m benchmarks.media_throughput [--records 2000]
+    python -m benchmarks.media_throughput [--records 1024] [--repeat 5]
 
 *Bare*: for each file decode (Pillow, soundfile), the same kinds of change with drawn amounts (one cv2.warpAffine and
 one 256-entry LUT; Signalsmith Stretch and noise at an SNR), encode; one core, nothing written.  *leaven*: the whole
 step of a run with one worker and with two: records, draws, history, ids, and the part files written.  Two workers are
-started before the clock, which starts with the step.  Best of ``--repeat``, all within the same minutes.
+started before the clock, which starts with the step.  The three take turns ``--repeat`` times; each time is the median.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -34,18 +35,20 @@ from leaven.plain_yaml import load
 from leaven.recipe import build, check
 from leaven.storage import arrow_of
 
-SIDE, RATE, SECONDS = 256, 16_000, 3.0
+SIZES = ((32, 32), (256, 256), (500, 375), (640, 480))
+"""Width and height of CIFAR's images, of thumbnails, and of usual photographs (ImageNet, COCO)."""
+RATE, SECONDS = 16_000, 3.0
 STEPS = {
     "image": "[{warp: {rotate: [-15, 15], scale: [0.9, 1.1]}}, {shade: {brightness: 0.2, contrast: 0.2}}]",
     "audio": "[{alter_sound: {pitch: [-2, 2]}}, {add_noise: {snr: [5, 20], noise: white}}]",
 }
 
 
-def photo(i: int) -> bytes:
+def photo(i: int, size: tuple[int, int]) -> bytes:
     """A picture with soft shapes and grain, as a JPEG."""
     rng = np.random.default_rng(i)
     small = rng.integers(0, 255, (8, 8, 3), np.uint8)
-    pixels = cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC).astype(int)
+    pixels = cv2.resize(small, size, interpolation=cv2.INTER_CUBIC).astype(int)
     out = BytesIO()
     grain = rng.integers(-12, 12, pixels.shape)
     Pillow.fromarray(np.clip(pixels + grain, 0, 255).astype(np.uint8)).save(out, "JPEG", quality=90)
@@ -65,9 +68,10 @@ def sound(i: int) -> bytes:
 
 def bare_image(data: bytes, rng: np.random.Generator) -> bytes:
     pixels = np.asarray(Pillow.open(BytesIO(data)).convert("RGB"))
+    height, width = pixels.shape[:2]
     turn, scale = rng.uniform(-15, 15), rng.uniform(0.9, 1.1)
-    matrix = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), turn, scale)
-    moved = cv2.warpAffine(pixels, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderValue=(114, 114, 114))
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn, scale)
+    moved = cv2.warpAffine(pixels, matrix, (width, height), flags=cv2.INTER_LINEAR, borderValue=(114, 114, 114))
     brightness, contrast = rng.uniform(-0.2, 0.2), rng.uniform(0.8, 1.2)
     mean = float(np.dot(cv2.mean(moved)[:3], (0.299, 0.587, 0.114)))
     levels = np.clip(((np.arange(256) - mean) * contrast + mean) * (1 + brightness), 0, 255).astype(np.uint8)
@@ -141,25 +145,31 @@ def _import(_: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--records", type=int, default=2000)
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--records", type=int, default=1024)
+    parser.add_argument("--repeat", type=int, default=5)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     print("| | records | bare, ms each | 1 worker | beside bare | 2 workers | beside 1 |")
     print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        for kind, make in (("image", photo), ("audio", sound)):
-            n = arguments.records if kind == "image" else arguments.records // 4
-            files = [make(i) for i in range(n)]
-            path = table(Path(folder) / f"{kind}.parquet", kind, files)
-            read: Any = datasets.read(path, Path(folder) / kind, fields={kind: kind, "label": "label"})
-            took: dict[str, list[float]] = {"bare": [], "1": [], "2": []}
-            for _ in range(arguments.repeat):
-                took["bare"].append(bare(kind, files))
-                took["1"].append(leaven(kind, read, 1, Path(folder)))
-                took["2"].append(leaven(kind, read, 2, Path(folder)))
-            b, one, two = (1000 * min(took[key]) / n for key in ("bare", "1", "2"))
-            print(f"| {kind} | {n:,} | {b:.2f} | {one:.2f} | {one / b:.2f} | {two:.2f} | {one / two:.2f} x |")
+        for size in SIZES:
+            n = arguments.records * (4 if size[0] < 100 else 1)
+            line(Path(folder), "image", f"JPEG, {size[0]} x {size[1]}", [photo(i, size) for i in range(n)], arguments)
+        files = [sound(i) for i in range(arguments.records // 2)]
+        line(Path(folder), "audio", f"WAV, {SECONDS:g} s at {RATE // 1000} kHz", files, arguments)
+
+
+def line(folder: Path, kind: str, name: str, files: Sequence[bytes], arguments: argparse.Namespace) -> None:
+    n = len(files)
+    path = table(folder / f"{name}.parquet", kind, files)
+    read: Any = datasets.read(path, folder / name, fields={kind: kind, "label": "label"})
+    took: dict[str, list[float]] = {"bare": [], "1": [], "2": []}
+    for _ in range(arguments.repeat):
+        took["bare"].append(bare(kind, files))
+        took["1"].append(leaven(kind, read, 1, folder))
+        took["2"].append(leaven(kind, read, 2, folder))
+    b, one, two = (1000 * statistics.median(took[key]) / n for key in ("bare", "1", "2"))
+    print(f"| {name} | {n:,} | {b:.2f} | {one:.2f} | {one / b:.2f} | {two:.2f} | {one / two:.2f} x |", flush=True)
 
 
 if __name__ == "__main__":

@@ -506,7 +506,7 @@ def test_attacks(attack: str) -> None:
     began = time.process_time()
     error = refused(ATTACKS[attack], template=True)
     assert len(str(error)) < 1000
-    assert time.process_time() - began < 2  # 1 s on a machine that does nothing else
+    assert time.process_time() - began < 20  # 1 s where nothing else runs; without the guard, minutes to hours
 
 
 @pytest.mark.parametrize("attack", [name for name in ATTACKS if name != "much work"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from leaven.expressions import Row
 from leaven.fields import Column
 from leaven.records import Record, canonical, random_key
-from leaven.storage import MEDIA, NOTED_ON, to_values
+from leaven.storage import ANNOTATIONS, MEDIA, to_values
 
 if TYPE_CHECKING:
     import numpy as np
@@ -269,8 +269,7 @@ class Context:
 
     def noted_on(self, field: str) -> list[tuple[str, str]]:
         """What says where something is in an image, or when in a sound: (type, column), such as boxes and masks."""
-        kinds = {kind for some in NOTED_ON.values() for kind in some}
-        return [(c.type, name) for name, c in self._columns.items() if field in c.about and c.type in kinds]
+        return [(c.type, name) for name, c in self._columns.items() if field in c.about and c.type in ANNOTATIONS]
 
     def partners(self, record: Record, draw: Draw, ordinal: int = 0) -> list[Record]:
         """Rows drawn to make something of together with the record (its n-th child): the same on every worker."""

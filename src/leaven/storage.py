@@ -21,6 +21,7 @@ MEDIA = (*IMAGES, "audio")
 """Types whose values are bytes to decode."""
 NOTED_ON = {"image": ("boxes", "mask", "points", "map"), "audio": ("segments",)}
 """What says where something is in an image, or when in a sound: untrue once that changes, unless it is moved along."""
+ANNOTATIONS = frozenset(kind for kinds in NOTED_ON.values() for kind in kinds)
 
 JSON = "json"
 """The kind of a column whose values a step noted and no type of ours has a way for: it stands as JSON."""

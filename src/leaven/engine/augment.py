@@ -6,8 +6,9 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
 
 MANY = 50
 """From this many rows without a label, and as many as there are labels, a pool is worth a recipe of its own."""
+LIBRARIES = ("numpy", "pyarrow", "scikit-learn")
+FOR_MEDIA = {
+    "image": ("pillow", "opencv-python-headless", "opencv-python"),
+    "audio": ("scipy", "soundfile", "python-stretch"),
+}
 HALF_WRITTEN = (".run.json.", ".report.html.", ".README.md.", ".measure.json.", ".train.arrow.")
 
 
@@ -331,19 +337,14 @@ def choose_recipe(dataset: Dataset, chat: bool = False) -> tuple[str, str]:
     return "classic-text", f"{rows}, no pool, no chat model"
 
 
-def versions() -> dict[str, str]:
-    """What the bytes of a run hang on."""
-    import numpy
-    import pyarrow
-    import sklearn
-
-    return {
-        "leaven": __version__,
-        "python": sys.version.split()[0],
-        "numpy": numpy.__version__,
-        "pyarrow": pyarrow.__version__,
-        "scikit-learn": sklearn.__version__,
-    }
+def versions(dataset: Dataset) -> dict[str, str]:
+    """What the bytes of a run hang on.  Asked of the installer's notes: to import scikit-learn takes a second."""
+    found = {"leaven": __version__, "python": sys.version.split()[0]}
+    types = {column.type for column in dataset.typed().values()}
+    for name in (*LIBRARIES, *(library for kind, some in FOR_MEDIA.items() if kind in types for library in some)):
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def describe(request: Request, recipe: Recipe, dataset: Dataset, why: str) -> dict[str, Any]:
@@ -359,7 +360,7 @@ def describe(request: Request, recipe: Recipe, dataset: Dataset, why: str) -> di
         "embed": named(request).get("embed", ""),
         "data": dataset.name,
         "fingerprint": dataset.fingerprint,
-        "versions": versions(),
+        "versions": versions(dataset),
         "warnings": dataset.warnings,
     }
 

@@ -96,7 +96,7 @@ def verify(out: Path, reporter: Reporter, *, operators: tuple[str, ...] = (), wo
             embed=said.get("embed", ""),
         )
         Writer(recipe, dataset, work.path, said["seed"]).write(engine.run())
-        then, now = said.get("versions", {}), versions()
+        then, now = said.get("versions", {}), versions(dataset)
         differ = {name: (then[name], now[name]) for name in then if now.get(name, then[name]) != then[name]}
         compared = [compare(out / name, work.path / name, name) for name in FOLDERS if (out / name).is_dir()]
         return Verified(out, answers, compared, differ, then)

@@ -32,12 +32,9 @@ def matrix_of(drawn: Mapping[str, Any], size: tuple[int, int]) -> Numbers:
     if drawn.keys() & {"rotate", "scale", "shear"}:
         turn, scale = radians(drawn.get("rotate", 0.0)), drawn.get("scale", 1.0)
         sx, sy = (tan(radians(angle)) for angle in drawn.get("shear", (0.0, 0.0)))
-        rotated = np.array([[cos(turn), sin(turn)], [-sin(turn), cos(turn)]])
-        about = np.eye(3)
-        about[:2, :2] = scale * rotated @ np.array([[1, sx], [sy, 1]])
-        middle = np.array([width / 2, height / 2])
-        about[:2, 2] = middle - about[:2, :2] @ middle
-        m = about @ m
+        c, s, x, y = scale * cos(turn), scale * sin(turn), width / 2, height / 2
+        xx, xy, yx, yy = c + s * sy, s + c * sx, c * sy - s, c - s * sx  # turned, after it was sheared
+        m = np.array([[xx, xy, x - xx * x - xy * y], [yx, yy, y - yx * x - yy * y], [0, 0, 1]]) @ m
     if "shift" in drawn:
         m = np.array([[1, 0, drawn["shift"][0] * width], [0, 1, drawn["shift"][1] * height], [0, 0, 1]]) @ m
     return m

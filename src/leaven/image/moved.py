@@ -75,10 +75,11 @@ def _between_centres(matrix: Numbers) -> Numbers:
     """The matrix for OpenCV, whose places are the centres of pixels."""
     import numpy as np
 
-    back = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
-    there = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
-    found: Numbers = back @ matrix @ there
-    return found
+    (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
+    depth = 0.5 * (g + h) + i
+    rows = [[a - 0.5 * g, b - 0.5 * h, 0.5 * (a + b) + c - 0.5 * depth]]
+    rows += [[d - 0.5 * g, e - 0.5 * h, 0.5 * (d + e) + f - 0.5 * depth], [g, h, depth]]
+    return np.array(rows)
 
 
 def _window(motion: Motion) -> tuple[slice, slice, bool, bool] | None:

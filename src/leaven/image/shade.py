@@ -103,8 +103,9 @@ class Shade(Make):
     def draw(self, rng: np.random.Generator) -> dict[str, Any]:
         """What happens to an image; always as many numbers, so that one change more leaves the others as they were."""
         names = (*EITHER_WAY, "blur", "noise", "jpeg")
-        happens = dict(zip(names, rng.random(len(names)) < self.p))
-        u = dict(zip(names, rng.random(len(names)).tolist()))
+        numbers = rng.random(2 * len(names)).tolist()
+        happens = {name: chance < self.p for name, chance in zip(names, numbers[: len(names)], strict=True)}
+        u = dict(zip(names, numbers[len(names) :], strict=True))
         drawn: dict[str, Any] = {}
         for name in names[:-1]:
             most = getattr(self, name)

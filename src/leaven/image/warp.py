@@ -115,23 +115,25 @@ class Warp(Make):
     def draw(self, size: tuple[int, int], rng: np.random.Generator) -> tuple[dict[str, Any], Numbers | None]:
         """What happens to an image of this size, and the bend's knots; always as many numbers, so that one change more
         leaves the others as they were."""
-        happens = dict(zip(("flip_x", "flip_y", *CHANGES), rng.random(2 + len(CHANGES)) < self.p))
-        coins, u, corners = rng.random(2) < 0.5, rng.random(10), rng.random(8)
+        names = ("flip_x", "flip_y", *CHANGES)
+        numbers = rng.random(len(names) + 20).tolist()  # at once: a call costs more than its numbers
+        happens = {name: chance < self.p for name, chance in zip(names, numbers, strict=False)}
+        (coin_x, coin_y, *u), corners = numbers[len(names) : -8], numbers[-8:]
         ranges: dict[str, Range] = {name: value for name in CHANGES if isinstance(value := getattr(self, name), tuple)}
         if not (ranges or self.flip or self.elastic or self.perspective):
             ranges = MILD
         drawn: dict[str, Any] = {}
         flips = [
             way
-            for way, name, coin in zip(("horizontal", "vertical"), ("flip_x", "flip_y"), coins)
-            if self.flip in (way, "both") and happens[name] and coin
+            for way, name, coin in (("horizontal", "flip_x", coin_x), ("vertical", "flip_y", coin_y))
+            if self.flip in (way, "both") and happens[name] and coin < 0.5
         ]
         if flips:
             drawn["flip"] = "both" if len(flips) == 2 else flips[0]
 
         def between(name: str, u: float) -> float:
             low, high = ranges[name]
-            return round(low + (high - low) * float(u), 4)
+            return round(low + (high - low) * u, 4)
 
         if "rotate" in ranges and happens["rotate"]:
             drawn["rotate"] = between("rotate", u[0])
@@ -143,7 +145,7 @@ class Warp(Make):
         if "crop" in ranges and happens["crop"]:
             drawn["crop"] = _window(size, between("crop", u[6]), u[7:])
         if self.perspective and happens["perspective"]:
-            drawn["perspective"] = [round(self.perspective * float(v), 4) for v in corners]
+            drawn["perspective"] = [round(self.perspective * v, 4) for v in corners]
         if not (self.elastic and happens["elastic"]):
             return drawn, None
         drawn["elastic"] = round(min(self.elastic, min(size) / STIFFEST), 4)
@@ -183,10 +185,10 @@ class Warp(Make):
         return mended, no
 
 
-def _window(size: tuple[int, int], share: float, u: NDArray[np.float64]) -> list[int]:
+def _window(size: tuple[int, int], share: float, u: list[float]) -> list[int]:
     """A cut of so much of the area: x, y, width and height in whole pixels."""
     width, height = size
-    form = exp((2 * float(u[0]) - 1) * log(ASPECT))
+    form = exp((2 * u[0] - 1) * log(ASPECT))
     w = min(width, max(1, round(width * sqrt(share * form))))
     h = min(height, max(1, round(height * sqrt(share / form))))
-    return [int(float(u[1]) * (width - w + 1)), int(float(u[2]) * (height - h + 1)), w, h]
+    return [int(u[1] * (width - w + 1)), int(u[2] * (height - h + 1)), w, h]

@@ -69,7 +69,7 @@ class Segmenter:
 def _net(codes: int) -> torch.nn.Module:
     import torch
 
-    class Net(torch.nn.Module):
+    class Net(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
         def __init__(self) -> None:
             super().__init__()
             self.down = torch.nn.ModuleList([convolved(3, 24, stride=2), convolved(24, 48), convolved(48, 64)])

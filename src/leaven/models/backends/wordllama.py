@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,24 +35,8 @@ class WordLlama:
     def __init__(self, folder: Path | None = None) -> None:
         """Read both files (0.1 s, 32 MB of memory); ``folder`` is the installed package's unless given."""
         weights, tokenizer = files(folder)
-        # Threads of the tokenizer would fight with our own processes, and warn after a fork.
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        try:
-            from safetensors.numpy import load_file
-            from tokenizers import Tokenizer
-        except ImportError as error:
-            missing = str(error.name)
-            raise MissingExtra(f"{missing} is not installed", f"pip install {missing}") from error
-        try:
-            tables = list(load_file(weights).values())
-            self._tokenizer: Any = Tokenizer.from_file(str(tokenizer))
-        except Exception as error:  # both libraries raise bare Exceptions of their own on a damaged file
-            raise _damaged(weights.parent.parent, str(error).splitlines()[0] if str(error) else "") from error
-        if len(tables) != 1 or tables[0].ndim != 2 or tables[0].shape[1] != DIMENSIONS:
-            raise _damaged(weights.parent.parent, f"expected one table of {DIMENSIONS} columns in {WEIGHTS}")
-        self._table: NDArray[np.float32] = np.ascontiguousarray(tables[0], dtype=np.float32)
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
+        said = tuple((path, path.stat().st_mtime_ns) for path in (weights, tokenizer))
+        self._table, self._tokenizer = _read(*said)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of ``texts``: n x 256, float32, unit length; a text without a token gets zeros.
@@ -85,6 +70,30 @@ class WordLlama:
             clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
             encodings = self._tokenizer.encode_batch_fast(clean, add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
+
+
+@lru_cache(maxsize=1)  # a run, its report and its measurement each ask for it
+def _read(weights: tuple[Path, int], tokenizer: tuple[Path, int]) -> tuple[NDArray[np.float32], Any]:
+    """The table and the tokenizer; each file comes with the time when it was last written."""
+    # Threads of the tokenizer would fight with our own processes, and warn after a fork.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    folder = weights[0].parent.parent
+    try:
+        from safetensors.numpy import load_file
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        missing = str(error.name)
+        raise MissingExtra(f"{missing} is not installed", f"pip install {missing}") from error
+    try:
+        tables = list(load_file(weights[0]).values())
+        found: Any = Tokenizer.from_file(str(tokenizer[0]))
+    except Exception as error:  # both libraries raise bare Exceptions of their own on a damaged file
+        raise _damaged(folder, str(error).splitlines()[0] if str(error) else "") from error
+    if len(tables) != 1 or tables[0].ndim != 2 or tables[0].shape[1] != DIMENSIONS:
+        raise _damaged(folder, f"expected one table of {DIMENSIONS} columns in {WEIGHTS}")
+    found.no_padding()
+    found.no_truncation()
+    return np.ascontiguousarray(tables[0], dtype=np.float32), found
 
 
 def files(folder: Path | None = None) -> tuple[Path, Path]:
