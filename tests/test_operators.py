@@ -160,8 +160,10 @@ def run(
     rows: list[dict[str, Any]] | None = None,
     workers: int = 1,
     world: World | None = None,
+    report: bool = False,
 ) -> dict[str, list[dict[str, Any]]]:
-    """The rows of train and refused of a run in an own folder, in the order of the files."""
+    """The rows of train and refused of a run in an own folder, in the order of the files; a report takes half of the
+    time."""
     world = world or texts()
     folder.mkdir()
     shutil.copytree(BESIDE, folder, dirs_exist_ok=True)
@@ -170,8 +172,12 @@ def run(
     source = world.table(folder / "rows", world.source if rows is None else rows)
     given = [source, "--test", world.table(folder / "test", world.test)]
     given += [f"--model={role}={uri}" for role, uri in MODELS.items()]
-    code = cli.run(["augment", *given, "-o", str(folder / "out"), "-r", str(recipe), "--workers", str(workers), "-q"])
-    assert code == 0
+    with pytest.MonkeyPatch.context() as patch:
+        if not report:
+            patch.setattr(cli, "write_report", lambda *_: None)
+        command = ["augment", *given, "-o", str(folder / "out"), "-r", str(recipe), "--workers", str(workers), "-q"]
+        assert cli.run(command) == 0
+    assert (folder / "out" / "report.html").is_file() == report
     return {name: read(folder / "out" / name) for name in ("train", "refused")}
 
 
@@ -241,7 +247,7 @@ def test_travels_as_plain_data_and_between_processes(name: str):
     carried = pickle.loads(pickle.dumps(op))  # noqa: S301
     assert type(carried) is type(op)
     assert carried == op
-    with pytest.raises(ValueError, match="no_such_parameter"):
+    with pytest.raises(operators.RecipeError, match="no_such_parameter"):
         type(op)(**{**op.spec(), "no_such_parameter": 1})
 
 
@@ -266,12 +272,12 @@ def test_on_one_record_in_python(name: str):
 
 @pytest.mark.parametrize("name", RUNNING)
 def test_in_a_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Children carry their parents, what a step does not touch stays, and neither the order of the file nor the number
-    of parts changes a row."""
+    """Children carry their parents, what a step does not touch stays, the report shows them, and neither the order of
+    the file nor the number of parts changes a row."""
     before, op = case(name)
     world = world_of(name)
     steps = [*before, step(name)]
-    found = run(tmp_path / "plain", steps, world=world)
+    found = run(tmp_path / "plain", steps, world=world, report=True)
     source = sources(tmp_path / "plain")
     made = [row for row in found["train"] if row["_synthetic"]]
     new = touched(op, world)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from math import isfinite
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +21,9 @@ from leaven.draws import Draw
 from leaven.engine.asking import ModelDesk, asking_of
 from leaven.engine.opening import recording
 from leaven.engine.part import Changes, answered
-from leaven.errors import DataError, ModelError, RecipeError
+from leaven.errors import DataError, ModelError, RecipeError, brief, listed, suggest
 from leaven.fields import VALUE, Column
+from leaven.io.media_type import media_in
 from leaven.media.audio import Audio
 from leaven.media.broken import Broken
 from leaven.media.image import Image
@@ -33,6 +36,7 @@ from leaven.models.roles import ASKED
 from leaven.operators import Keep, Make, Note, Operator
 from leaven.records import Record, Refuse, content_hash, place, source_id
 from leaven.storage import MEDIA, NOTED_ON, arrow_of, to_cells
+from leaven.train.values import opened
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,17 +44,34 @@ if TYPE_CHECKING:
 Fields = Mapping[str, Any]
 Sets = Mapping[str, Sequence[Fields] | None]
 LABEL = "label"
+FILE = {"bytes", "path"}
+"""How `datasets` writes an image or a sound."""
+PLACES = {
+    "boxes": {"x": 0.0, "y": 0.0, "w": 8.0, "h": 8.0},
+    "points": {"x": 4.0, "y": 4.0},
+    "segments": {"start": 0.0, "end": 1.5},
+}
+"""The numbers that say where something is, and what they may be."""
 
 
 def run(
     op: Operator, fields: Fields, seed: int, sets: Sets, models: Mapping[str, str] | None = None
 ) -> list[dict[str, Any]]:
     """What becomes of a record, as plain rows; a refused one bears its ``_reason``."""
-    fields = with_media(fields)
-    sets = {name: None if rows is None else [with_media(row) for row in rows] for name, rows in sets.items()}
+    for name in models or {}:
+        if name.partition(".")[0] not in ASKED:
+            known = ["seed", *sets, *ASKED]
+            raise RecipeError(f"`{name}` is no set of rows and no role of a model.", f"{suggest(name, known)}.")
+    fields = taken(fields, op)
+    sets = {
+        name: None if rows is None else [taken(row, op, f"{name}[{i}]") for i, row in enumerate(rows)]
+        for name, rows in sets.items()
+    }
     record = Record(_id(fields, 0), {name: value for name, value in fields.items() if not name.startswith("_")})
     record.root = record.id
     op = bound(op, record.fields, sets.get("source"))
+    if op.takes in ("image", "audio") and record.get(on := getattr(op, "on", "")) is None:
+        raise DataError(f"{op.name} works on `{on}`, and the record's is None.", f"give the record a value of `{on}`.")
     ctx = _context(op, record, seed, sets)
     try:
         return _became(op, record, ctx, sets, models)
@@ -109,16 +130,34 @@ def _row(fields: Fields, reason: str) -> dict[str, Any]:
 
 def bound(op: Operator, record: Fields, source: Sequence[Fields] | None) -> Operator:
     """The operator with what it left to the data resolved: a field called text is the main text, else the first."""
-    shared = [name for name in record if source is None or any(name in row for row in source)]
+    shared = [name for name in record if not source or any(name in row for row in source)]
     columns = columns_of({name: record[name] for name in shared})
     if op.takes and getattr(op, "on", "") is None:
-        found = [n for kind in op.takes.split(" or ") for n, column in columns.items() if column.type == kind]
+        found = _of_types(op.takes, columns)
         if not found:
-            raise RecipeError(
-                f"{op.name} needs {op.takes}; the record has {', '.join(record)}.", "name a field: on=..."
-            )
+            raise _lacks(op, op.takes, record, source)
         op = op.model_copy(update={"on": op.takes if op.takes in found else found[0]})
+    for kinds in op.lacking(columns_of(record)):
+        raise _lacks(op, kinds, record, source)
     return op.bind(columns)
+
+
+def _of_types(kinds: str, columns: Mapping[str, Column]) -> list[str]:
+    return [name for kind in kinds.split(" or ") for name, column in columns.items() if column.type == kind]
+
+
+def _lacks(op: Operator, kinds: str, record: Fields, source: Sequence[Fields] | None) -> RecipeError:
+    """What is said where no field is of a type that the operator cannot do without."""
+    what, first = f"{op.name} needs {kinds}", kinds.partition(" or ")[0]
+    if source and _of_types(kinds, columns_of(record)):
+        there = listed(dict.fromkeys(name for row in source for name in row))
+        return RecipeError(f"{what} in the source rows too; they have {there}.", "give rows with the record's fields.")
+    if not record:
+        return RecipeError(f"{what}; the record is empty.", f"give its fields: {{{first!r}: ...}}")
+    fits = [name for name, value in record.items() if _kind_of(value) == first and name not in MEDIA]
+    named = f"name the field: on={fits[0]!r}" if fits else "name a field: on=..."
+    way = named if kinds == op.takes else f"give the record a field `{first}`."
+    return RecipeError(f"{what}; the record has {listed(record)}.", way)
 
 
 def columns_of(record: Fields) -> dict[str, Column]:
@@ -138,30 +177,113 @@ def _type(name: str, value: Any) -> str:
     return "text" if isinstance(value, str) else VALUE
 
 
-def with_media(row: Fields) -> dict[str, Any]:
-    """A row whose images and sounds, given as paths, bytes, arrays or Pillow's own, are what operators work on."""
-    return {name: _as_media(name, value) if name in MEDIA else value for name, value in row.items()}
+def taken(row: Fields, op: Operator, where: str = "") -> Fields:
+    """A row as operators work on it: its images and sounds, those that the operator is told to work on among them, may
+    be paths, bytes, arrays, tensors, Pillow's or what `datasets` holds.
+
+    Raises DataError, which names ``where`` the row stands, for what is none, and for boxes and the like that are none.
+    """
+    if not isinstance(row, Mapping):
+        fix = "give its fields: {'text': ..., 'label': ...}"
+        raise DataError(f"a record is a mapping of fields, not of type {type(row).__name__}.", fix, where=where)
+    on = getattr(op, "on", None)
+    named = dict.fromkeys([on] if isinstance(on, str) else on or (), op.takes if op.takes in MEDIA else "")
+    kinds = {**named, **{name: name for name in MEDIA}}
+    for name in PLACES.keys() & row.keys():
+        _check_places(name, row[name], where)
+    return {name: _as_media(name, kinds[name], v, where) if name in kinds else v for name, v in row.items()}
 
 
-def _as_media(name: str, value: Any) -> Any:
-    kind = Audio if name == "audio" else Image
-    if value is None or isinstance(value, kind):
+def _as_media(name: str, kind: str, value: Any, where: str) -> Any:
+    """An image or a sound as operators work on it; of a field that may hold either, as its value shows."""
+    if value is None or isinstance(value, Image | Audio):
         return value
-    if isinstance(value, bytes):
-        return kind(value)
+    kind = kind or _kind_of(value)
+    at = f"{where}: {name}" if where else name
+    holds = Audio if kind == "audio" else Image
     try:
+        if not kind:
+            return value
+        if isinstance(value, Mapping) and value and value.keys() <= FILE:
+            data, path = value.get("bytes"), value.get("path")
+            return _as_media(name, kind, path, where) if data is None else holds(data, path or "")
+        if isinstance(value, bytes):
+            return holds(value)
         if isinstance(value, str | Path):
-            return kind.read(value)
-        if kind is Image and hasattr(value, "convert"):  # Pillow's
-            value = np.asarray(value if name == "mask" else value.convert("RGB"))
-        if kind is Image and isinstance(value, np.ndarray):
-            return Image.of_codes(value) if name == "mask" else Image.of(value)
+            return holds.read(value)
+        if kind == "audio" and (wave := _wave(value)):
+            return _sound(wave)
+        if kind != "audio" and (hasattr(value, "dtype") or hasattr(value, "convert")):
+            return opened("mask" if kind == "mask" else "image", value)[0]
+    except DataError as error:
+        raise DataError(error.what, error.fix, where=error.where or at) from None
     except OSError as error:
-        raise DataError(f"{name}: {value} cannot be read ({error.strerror}).", "correct the path.") from None
+        raise DataError(f"{value} cannot be read ({error.strerror}).", "correct the path.", where=at) from None
     except ValueError as error:
-        raise DataError(f"{name}: {error}.", "give pixels as height x width x 3 of uint8.") from None
-    what = "a path, bytes or an Audio" if kind is Audio else "a path, bytes, an array of uint8 or a Pillow image"
-    raise DataError(f"{name} is a {type(value).__name__}.", f"give {what}.")
+        raise DataError(f"{error}.", "see docs/images-and-audio.md.", where=at) from None
+    if kind == "audio":
+        what = "a path, bytes, (samples, rate), {'array': ..., 'sampling_rate': ...} or an Audio"
+        said = "samples without their rate" if hasattr(value, "dtype") else f"of type {type(value).__name__}"
+    else:
+        what, said = "a path, bytes, an array of uint8 or a Pillow image", f"of type {type(value).__name__}"
+    raise DataError(f"it is {said}.", f"give {what}.", where=at)
+
+
+def _kind_of(value: Any) -> str:
+    """What a value shows itself to be."""
+    if isinstance(value, Mapping):
+        return "audio" if {"array", "sampling_rate"} <= value.keys() else media_in(value.get("bytes"))
+    if isinstance(value, bytes):
+        return media_in(value)
+    pixels = isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim in (2, 3)
+    return "image" if pixels or hasattr(value, "convert") else ""
+
+
+def _wave(value: Any) -> tuple[Any, Any] | None:
+    """The samples and the rate, where a value has both."""
+    if isinstance(value, Mapping) and {"array", "sampling_rate"} <= value.keys():
+        return np.asarray(value["array"], np.float32), value["sampling_rate"]
+    if isinstance(value, tuple) and len(value) == 2 and hasattr(value[0], "dtype"):
+        return value
+    return None
+
+
+def _sound(wave: tuple[Any, Any]) -> Audio:
+    rate = wave[1]
+    if not _is_number(rate) or rate < 1:
+        raise DataError(f"its rate is {rate!r}; it is the number of samples a second.", "give (samples, 16000).")
+    sound: Audio = opened("audio", (wave[0], int(rate)))[0]
+    if sound.channels > len(sound.samples):
+        raise DataError(
+            f"it has {len(sound.samples):,} frames of {sound.channels:,} channels each.",
+            "give an array as frames x channels: samples.T",
+        )
+    return sound
+
+
+def _check_places(name: str, value: Any, where: str) -> None:
+    """Boxes, points and segments are lists of mappings, each with the numbers that say where it is."""
+    need = PLACES[name]
+    example = f"each is as {need | {'label': 'cup'}}."
+    if value is None:
+        return
+    if not isinstance(value, list | tuple):
+        raise DataError(
+            f"`{name}` is of type {type(value).__name__}, not a list.", f"{example[:-1]}, in a list.", where=where
+        )
+    for i, item in enumerate(value):
+        if not isinstance(item, Mapping):
+            raise DataError(f"{name}[{i}] is of type {type(item).__name__}, not a mapping.", example, where=where)
+        for key in need:
+            if key not in item:
+                raise DataError(f"{name}[{i}] has no `{key}`; it has {listed(map(str, item))}.", example, where=where)
+            if not _is_number(item[key]):
+                said = brief(repr(item[key]))
+                raise DataError(f"`{key}` of {name}[{i}] is {said}, not a number.", example, where=where)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(float(value))
 
 
 def _context(op: Operator, record: Record, seed: int, sets: Sets) -> Context:

@@ -16,14 +16,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leaven import plugins
 from leaven.draws import Draw
 from leaven.errors import RecipeError, suggest
 from leaven.expressions import Expression, Template
-from leaven.fields import SCORE, Column
-from leaven.parameters import Expr, File, Text
+from leaven.fields import SCORE, VALUE, Column
+from leaven.parameters import Expr, File, Text, wrong
 from leaven.records import Record, digest
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ class Operator(BaseModel):
     takes: ClassVar[str] = ""
     """The type of the field that the operator works on, where it works on one; ``on`` names it."""
     needs: ClassVar[frozenset[str]] = frozenset()
-    """Types of fields that it cannot do without, besides: a branch of ``any`` is left out where the data has none."""
+    """Types of fields (``boxes``, ``boxes or mask``) that it cannot do without, besides: a branch of ``any`` is left
+    out where the data has none."""
     roles: ClassVar[frozenset[str]] = frozenset()
     """The model roles that it calls."""
     gives: ClassVar[frozenset[str]] = frozenset()
@@ -64,9 +65,24 @@ class Operator(BaseModel):
         if args:
             first = self.first_parameter()
             if len(args) > 1 or first in parameters:
-                raise TypeError(f"{type(self).__name__} takes one parameter by position, `{first}`")
+                one = f"one parameter by position, `{first}`" if first else "no parameter"
+                raise RecipeError(
+                    f"{self.name} takes {one}.",
+                    f"{type(self).__name__}({first}=...)" if first else f"{type(self).__name__}()",
+                )
             parameters[first] = args[0]
-        super().__init__(**parameters)
+        try:
+            super().__init__(**parameters)
+        except ValidationError as error:
+            raise wrong(type(self), error, self.name) from None
+
+    @classmethod
+    def checked(cls, parameters: Mapping[str, Any]) -> Self:
+        """The operator of these parameters.  Raises pydantic's ValidationError, which tells where each fault lies, in
+        place of the RecipeError that calling the class raises."""
+        op = cls.__new__(cls)
+        BaseModel.__init__(op, **parameters)
+        return op
 
     @classmethod
     def first_parameter(cls) -> str:
@@ -136,6 +152,13 @@ class Operator(BaseModel):
         if on is not None:
             names |= {on} if isinstance(on, str) else set(on)
         return frozenset(names)
+
+    def lacking(self, columns: Mapping[str, Column]) -> list[str]:
+        """Those of its ``needs`` that no column meets; a value that it is told to read may be of any type."""
+        there = {column.type for column in columns.values()}
+        if any(columns[name].type == VALUE for name in self.reads() & columns.keys()):
+            return []
+        return sorted(kinds for kinds in self.needs if not there & set(kinds.split(" or ")))
 
     def spec(self) -> dict[str, Any]:
         """Its parameters as plain data; with its name this is what the operator *is*."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from leaven.any_record.ask import Ask
+from leaven.errors import RecipeError
 from loopback.process import Server
 from recordings import recording
 
@@ -40,7 +41,7 @@ def test_an_answer_stays_whatever_changes():
 
 def test_for_a_group_is_not_built_yet():
     assert Ask("x", per="record").samples == 1
-    with pytest.raises(ValueError, match="`per: label` of ask is not built yet"):
+    with pytest.raises(RecipeError, match="`per: label` of ask is not built yet"):
         Ask("x", per="label")
 
 

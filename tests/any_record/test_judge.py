@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from leaven.any_record.judge import Judge
+from leaven.errors import RecipeError
 from loopback.process import Server
 from recordings import recording
 
@@ -64,5 +65,5 @@ def test_the_prompt():
     ],
 )
 def test_wrong_parameters(wrong: dict[str, Any], what: str):
-    with pytest.raises(ValueError, match=what):
+    with pytest.raises(RecipeError, match=what):
         Judge(**wrong)

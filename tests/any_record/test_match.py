@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from leaven.any_record.match import Match
+from leaven.errors import RecipeError
 
 PAIR = {"question": "where is my card", "context": "we sent the card by post", "label": "x"}
 
@@ -37,7 +38,7 @@ def test_an_empty_field_fits_nothing():
 
 @pytest.mark.parametrize("wrong", [{}, {"on": "text"}, {"on": ["a", "b"], "to": "c"}, {"on": ["a", "b", "c"]}])
 def test_needs_two_things(wrong: dict[str, object]):
-    with pytest.raises(ValueError, match="two fields, or one and `to`"):
+    with pytest.raises(RecipeError, match="two fields, or one and `to`"):
         Match(**wrong)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from leaven.any_record.neighbours import Neighbours
 from leaven.context import Context, Rows
+from leaven.errors import RecipeError
 from leaven.one_record import table
 from leaven.records import Record
 
@@ -62,7 +63,7 @@ def test_labels_by_the_mean_of_their_rows():
     [(names, nearness)] = noted(Neighbours(2, of="labels"), asked("1 0"))
     assert names == ["a", "b"]
     assert nearness == pytest.approx(0.9 / np.hypot(0.9, 0.3), abs=1e-5)  # the mean of a is (0.9, 0.3)
-    with pytest.raises(ValueError, match="looks among rows, not labels"):
+    with pytest.raises(RecipeError, match="looks among rows, not labels"):
         Neighbours(of="labels", same="lang")
 
 

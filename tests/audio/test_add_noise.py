@@ -164,7 +164,7 @@ def test_the_same_bytes_twice(made: Made, tone: Tone):
 
 @pytest.mark.parametrize("wrong", [{"snr": [20, 5]}, {"snr": 200}])
 def test_wrong_levels(wrong: dict[str, Any]):
-    with pytest.raises(ValueError, match=r"snr is .*; it goes from -60 to 100"):
+    with pytest.raises(RecipeError, match=r"snr is .*; it goes from -60 to 100"):
         AddNoise(**wrong)
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from leaven.audio.alter_sound import AlterSound, altered
 from leaven.audio.changes import words
 from leaven.audio.levels import in_decibels, mean_square
+from leaven.errors import RecipeError
 from leaven.expressions import Expression
 from leaven.media.audio import Audio
 from leaven.recipe.build import read
@@ -254,7 +255,7 @@ def test_no_change_leaves_the_sound(made: Made, tone: Tone):
     ],
 )
 def test_wrong_ranges(wrong: dict[str, Any], said: str):
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(RecipeError, match=said):
         AlterSound(**wrong)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from leaven.audio.filter_sound import FilterSound, filtered
 from leaven.audio.levels import in_decibels, mean_square
+from leaven.errors import RecipeError
 from leaven.media.audio import Audio
 from leaven.records import Record
 
@@ -64,5 +65,5 @@ def test_shapes_segments_and_the_same_bytes_twice(how: str, frames: int, channel
 
 
 def test_wrong_range():
-    with pytest.raises(ValueError, match=r"cutoff is \[0, 100\]; it goes from 10 to 100000"):
+    with pytest.raises(RecipeError, match=r"cutoff is \[0, 100\]; it goes from 10 to 100000"):
         FilterSound(cutoff=(0, 100))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from leaven.audio.levels import frame_energy
 from leaven.audio.mix_sounds import MixSounds, overlaid
 from leaven.draws import Draw
+from leaven.errors import RecipeError
 from leaven.media.audio import Audio
 from leaven.records import Record
 
@@ -278,5 +279,5 @@ def test_the_same_bytes_twice(made: Made, tone: Tone):
 
 @pytest.mark.parametrize("wrong", [{"snr": [5, -5]}, {"snr": 100}, {"snr": [-70, 0]}])
 def test_wrong_levels(wrong: dict[str, Any]):
-    with pytest.raises(ValueError, match=r"snr is .*; it goes from -60 to 60"):
+    with pytest.raises(RecipeError, match=r"snr is .*; it goes from -60 to 60"):
         MixSounds(**wrong)

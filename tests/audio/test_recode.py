@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from leaven.audio.recode import Recode, recoded, telephone
+from leaven.errors import RecipeError
 from leaven.media.audio import Audio
 from leaven.records import Record
 
@@ -82,5 +83,5 @@ def test_children(made: Made, tone: Tone):
 
 
 def test_wrong_quality():
-    with pytest.raises(ValueError, match=r"quality is \[0.5, 1.5\]; it goes from 0 to 1"):
+    with pytest.raises(RecipeError, match=r"quality is \[0.5, 1.5\]; it goes from 0 to 1"):
         Recode(quality=(0.5, 1.5))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leaven.errors import RecipeError
 from leaven.image.copy_paste import CopyPaste, Overlay, parts
 from leaven.image.outlines import filled
 
@@ -142,7 +143,7 @@ def test_an_overlay_lies_within_or_about_the_image():
 
 @pytest.mark.parametrize("scale", [[1], [0, 1], [2, 1], [1, 11]])
 def test_a_scale_is_two_numbers(scale: list[float]):
-    with pytest.raises(ValueError, match="scale is"):
+    with pytest.raises(RecipeError, match="scale is"):
         CopyPaste(scale=scale)
 
 

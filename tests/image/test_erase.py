@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
+from leaven.errors import RecipeError
 from leaven.image.erase import Erase
 from leaven.image.holes import erased_box, grid_holes, hidden
 from leaven.media.image import Image
@@ -150,9 +150,9 @@ def test_tiny_images(size: tuple[int, int]):
 
 
 def test_wrong_parameters():
-    with pytest.raises(ValidationError, match="area is"):
+    with pytest.raises(RecipeError, match="area is"):
         Erase(area=(0.5, 0.1))
-    with pytest.raises(ValidationError, match="d of erase is"):
+    with pytest.raises(RecipeError, match="d of erase is"):
         Erase(how="grid", d=(5, 5))
-    with pytest.raises(ValidationError, match="mean"):
+    with pytest.raises(RecipeError, match="mean"):
         Erase(fill="black")

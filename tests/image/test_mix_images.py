@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leaven import operators
+from leaven.errors import RecipeError
 from leaven.image.mix_images import MixImages, joined, laid_over
 from leaven.media.image import Image
 
@@ -158,6 +159,6 @@ def test_the_mean_is_the_mixture_of_the_means(lam: float, seed: int):
 
 def test_parameters_are_held_to_their_limits():
     for wrong in ({"lam": 1.1}, {"share": 0}, {"n": 0}, {"texts": "both"}):
-        with pytest.raises(ValueError):
+        with pytest.raises(RecipeError):
             MixImages(**wrong)
     assert operators.find("mix_images") is MixImages

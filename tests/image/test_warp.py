@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
+from leaven.errors import RecipeError
 from leaven.image.matrices import matrix_of
 from leaven.image.mirrored import mirror, swap_sides, tinted, turned
 from leaven.image.moved import Motion, area, bend_at, clip, move_boxes, move_pixels, move_places, move_points
@@ -294,7 +294,7 @@ def test_the_same_record_gives_the_same_children():
     ],
 )
 def test_wrong_parameters(parameters: dict[str, Any], said: str):
-    with pytest.raises(ValidationError, match=said):
+    with pytest.raises(RecipeError, match=said):
         Warp(**parameters)
 
 

@@ -25,18 +25,21 @@ def test_keeps_where_it_is_true():
     [
         ("prediction == label", "prediction"),
         ("0.2 < label_prob < 0.9", "label_prob"),
-        ("text|length > 100 or size > 3", "text"),
+        ("text|length > 100 or size > 3", "text_length"),
+        ("size > 3 and text|length > 100", "size"),
+        ("3 < text | tokens", "text_tokens"),
+        ("text|lower == 'y'", "text"),
         ("'size' in text and size > 5", "size"),
         ("false", "refused"),
     ],
 )
-def test_the_word_is_the_first_column(that: str, word: str):
+def test_the_word_is_the_first_column_and_what_it_measures_of_it(that: str, word: str):
     assert reason(KeepIf(that), text="x", size=1, label="a", prediction="b", label_prob=0.1) == word
 
 
 def test_a_word_of_its_own():
     assert reason(KeepIf("size > 3", reason="too_short"), size=1) == "too_short"
-    with pytest.raises(ValueError, match="reason"):
+    with pytest.raises(RecipeError, match="reason"):
         KeepIf("size > 3", reason="too short")
 
 

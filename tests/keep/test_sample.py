@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from leaven.errors import RecipeError
 from leaven.keep.sample import Sample
 
 ROWS: list[dict[str, Any]] = [{"_id": f"r{i}", "label": "xyz"[min(2, i // 10)]} for i in range(33)]
@@ -48,5 +49,5 @@ def test_every_record_has_the_same_chance(reasons: Any):
 
 @pytest.mark.parametrize("wrong", [{}, {"n": 2, "share": 0.5}, {"n": 0}, {"share": 0.0}])
 def test_one_of_n_and_share(wrong: dict[str, Any]):
-    with pytest.raises(ValueError):
+    with pytest.raises(RecipeError):
         Sample(**wrong)

@@ -84,5 +84,5 @@ def test_strata_counts(reasons: Any):
 
 @pytest.mark.parametrize("wrong", [{}, {"n": 2, "share": 0.5}, {"n": 0}, {"share": 1.5}])
 def test_one_of_n_and_share(wrong: dict[str, Any]):
-    with pytest.raises(ValueError):
+    with pytest.raises(RecipeError):
         Top(by="score", **wrong)

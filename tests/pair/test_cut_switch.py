@@ -105,5 +105,5 @@ def test_what_is_no_image_is_an_error():
         CutSwitch(on=["colour", "label"])(scene(label="smile"))
     with pytest.raises(RecipeError, match="names a field twice"):
         CutSwitch(on=["colour", "colour"])(scene())
-    with pytest.raises(ValueError, match="at least 2"):
+    with pytest.raises(RecipeError, match="at least 2"):
         CutSwitch(on=["colour"])

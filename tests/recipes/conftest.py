@@ -37,8 +37,12 @@ Runs = Callable[..., Ran]
 
 
 @pytest.fixture
-def ran(tmp_path: Path) -> Runs:
-    """``ran("auggpt", rows, chat=URI)``: a run of the recipe; options of the command follow the rows."""
+def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
+    """``ran("auggpt", rows, chat=URI)``: a run of the recipe; options of the command follow the rows.
+
+    Without its report, which takes half of the time: tests/report has its own.
+    """
+    monkeypatch.setattr("leaven.cli.write_report", lambda *_: None)
 
     def augmented(recipe: str, rows: list[Row], *options: str, **models: str) -> Ran:
         source, out = tmp_path / "rows.jsonl", tmp_path / "out"

@@ -57,12 +57,14 @@ def test_a_run(ran: Any, server: Any):
     assert Counter(re.search(r"% to (\w+) and", text)[1] for text, _ in written) == dict.fromkeys(TEXTS, 2)
 
     assert len(guessed) == len(found.made) == len(written), "one of the three that a call wrote, none asked for twice"
-    for text, body in guessed:
+    for number, (text, body) in enumerate(guessed):
         assert body["temperature"] == 0
-        sentence = text.partition("\n\nAnswer with")[0].splitlines()[-1]
-        [near] = operators.find("neighbours")(5, of="labels")({"text": sentence}, source=ROWS)
         among = body["response_format"]["json_schema"]["schema"]["properties"]["label"]["enum"]
-        assert among == near["neighbours"] == list(blocks(text))
+        assert among == list(blocks(text))
+        if number < 3:  # each fits anew what the run fits once
+            sentence = text.partition("\n\nAnswer with")[0].splitlines()[-1]
+            [near] = operators.find("neighbours")(5, of="labels")({"text": sentence}, source=ROWS)
+            assert among == near["neighbours"]
     assert Counter(row["_reason"] for row in found.refused)["not_drawn"] == 2 * len(written) - sum(
         row["_reason"] != "not_drawn" for row in found.refused
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from leaven.errors import RecipeError
 from leaven.text.write import Write
 from loopback.process import Server
 from recordings import recording
@@ -55,7 +56,7 @@ def test_fields_of_other_kinds(server: Server):
         "question": "value", "copy": "score", "share": "score", "sure": "value", "words": "value",
     }  # fmt: skip
     assert op.changes() == set(into)
-    with pytest.raises(ValueError, match="into"):
+    with pytest.raises(RecipeError, match="into"):
         Write(into={"question": "text"}, prompt=ASK)
     with pytest.raises(Exception, match="`_id` cannot name a field"):
         Write(into="_id", prompt=ASK).writes()
@@ -75,5 +76,5 @@ def test_system_and_prompt(server: Server):
 
 
 def test_a_prompt_is_needed():
-    with pytest.raises(ValueError, match="prompt"):
+    with pytest.raises(RecipeError, match="prompt"):
         Write(2)

@@ -33,7 +33,7 @@ from leaven.engine.stage import (
     is_real,
     real_rows,
 )
-from leaven.errors import LeavenError
+from leaven.errors import LeavenError, RecipeError
 from leaven.fields import Column, dropped
 from leaven.media.audio import Audio
 from leaven.media.broken import Broken
@@ -43,7 +43,7 @@ from leaven.models.calls import CallFailed
 from leaven.operators import Keep, Make, Note
 from leaven.recipe import Step
 from leaven.records import Entry, Record, Refuse, canonical, child_id, digest
-from leaven.storage import MEDIA, NOTED_ON, settle
+from leaven.storage import ANNOTATIONS, MEDIA, settle
 
 if TYPE_CHECKING:
     from leaven.context import Asking, Models
@@ -103,7 +103,6 @@ async def ask_part(
 
 AT_A_TIME = 16
 ROOTS_AT_A_TIME = 8
-ANNOTATIONS = {kind for kinds in NOTED_ON.values() for kind in kinds}
 
 Found = list[Record] | Mapping[str, Any] | Exception
 """What asking about a record came to: its children, its new columns, or why there are none."""
@@ -336,7 +335,10 @@ class _Part:
 
         def valued(record: Record) -> Any:
             found = {name: e(ctx.values(record), ctx.of(record).rng) for name, e, ctx in drawing}
-            return with_values(run.step.op, found)
+            try:
+                return with_values(run.step.op, found)
+            except RecipeError as error:  # what an expression gives for one record is its trouble, not the run's
+                raise ValueError(error.what) from None
 
         return valued
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -24,9 +25,14 @@ from leaven.engine.rows import kinds_of
 from leaven.engine.stage import DECIDED, Stage
 from leaven.models.embedders import LocalModels
 from leaven.operators import find
+from leaven.storage import MEDIA
 
 if TYPE_CHECKING:
     from leaven.context import Models
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -41,20 +47,46 @@ class Job:
     models: str
 
 
+class Pool(ProcessPoolExecutor):
+    """Processes that do not hear Ctrl-C, which the terminal sends to them too: it is for their parent, which ends them.
+
+    One that is still starting would answer it with a traceback.  So it begins with the signal blocked, which it has
+    from whoever starts it; here it waits until that is done.
+    """
+
+    def __init__(self, number: int, begin: Callable[..., object], given: tuple[Any, ...] = ()) -> None:
+        super().__init__(number, get_context("spawn"), begin, given)
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        resource_tracker.ensure_running()  # now: when it starts, it unblocks the signal
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(fn, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def end(self, error: type[BaseException] | None) -> None:
+        """Wait for what runs; where Ctrl-C is the reason to end, end that too."""
+        if error is not None and issubclass(error, KeyboardInterrupt):
+            for process in list((self._processes or {}).values()):
+                process.terminate()
+        self.shutdown(cancel_futures=True)
+
+
 class Workers:
     """Processes that are started when there is work for more than one, and end with the block."""
 
     def __init__(self, number: int, operators: Sequence[str], named: Sequence[str]) -> None:
         self.number = number
         self.loads = (tuple(operators), tuple(named))
-        self.pool: ProcessPoolExecutor | None = None
+        self.pool: Pool | None = None
 
     def __enter__(self) -> Workers:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         if self.pool:
-            self.pool.shutdown(cancel_futures=True)
+            self.pool.end(error)
 
     def run(self, stage: Stage, jobs: Sequence[Job]) -> Iterator[dict[str, int]]:
         """Run the parts of a stage; how many records went which way, as each part ends."""
@@ -63,7 +95,7 @@ class Workers:
                 yield work(job, stage)
             return
         if jobs and self.pool is None:
-            self.pool = ProcessPoolExecutor(self.number, get_context("spawn"), start_worker, self.loads)
+            self.pool = Pool(self.number, start_worker, self.loads)
         packed = pickle.dumps(stage)
         running: set[Future[dict[str, int]]] = set()
         for job in jobs:
@@ -120,7 +152,8 @@ def work(job: Job, stage: Stage, embed: Models | None = None) -> dict[str, int]:
     playing = embed or models(folder, job.models)
     kinds = tuple(kinds_of(stage.columns, stage.schema).items())
     done = run_part(stage, table, decision, lambda name: states(folder, name), playing, lambda path: drawn(path, kinds))
-    write_whole(Path(job.out), table_bytes(done))
+    media = any(column.type in MEDIA for column in stage.columns.values())
+    write_whole(Path(job.out), table_bytes(done, None if media else "lz4"))  # encoded bytes get no smaller
     counts = np.bincount(done.column("_state").to_numpy(), minlength=4)
     return {"records": len(table), "on": int(counts[0]), "refused": int(counts[1]), "failed": int(counts[2])}
 

@@ -55,6 +55,7 @@ class CopyPaste(Make):
     """
 
     takes: ClassVar[str] = "image"
+    needs: ClassVar[frozenset[str]] = frozenset({"boxes or mask"})
     moves: ClassVar[frozenset[str]] = frozenset({"boxes", "mask", "points"})
     n: int = Field(1, ge=1, le=50)
     """How many children, each with objects of another row."""

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from leaven.context import Context
 
 
+MEASURES = ("seconds", "length", "count", "tokens", "wordcount")
+"""Filters that make a number of a column: it is that number which decides, not the column."""
+
+
 class KeepIf(Keep):
     """Keep a record where an expression is true.
 
@@ -29,7 +33,8 @@ class KeepIf(Keep):
     that: Expr
     """What must be true of a record."""
     reason: str = Field("", pattern=r"^\w*$")
-    """The word for those refused; without it, the first column that the expression names."""
+    """The word for those refused; without it, the first column that the expression names, with the measure that it
+    takes of it: `audio_seconds`."""
 
     def keep(self, record: Record, ctx: Context) -> str:
         if self.that(ctx.values(record), ctx.rng):
@@ -38,7 +43,9 @@ class KeepIf(Keep):
         return f"{self.word()}: " + ", ".join(f"{name} {_told(record.fields[name])}" for name in named)
 
     def word(self) -> str:
-        return self.reason or next(iter(self.named()), "refused")
+        first = next(iter(self.named()), "refused")
+        measure = re.search(rf"\b{first}\s*\|\s*({'|'.join(MEASURES)})\b", self.that.source)
+        return self.reason or (f"{first}_{measure[1]}" if measure else first)
 
     def named(self) -> list[str]:
         """The columns that the expression reads, in the order in which it names them."""

@@ -16,11 +16,12 @@ from leaven import operators, plugins
 from leaven.beside import of_recipe
 from leaven.blend.blend import Blend
 from leaven.draws import Draw, placed
-from leaven.errors import LeavenError, RecipeError, nearest, suggest
+from leaven.errors import RecipeError, nearest, suggest
 from leaven.expressions import Expression, Template, parse_expression, parse_template
 from leaven.fields import TYPES, VALUE
 from leaven.models.roles import ASKED
 from leaven.operators import Operator
+from leaven.parameters import wrong
 from leaven.plain_yaml import Map, Seq, load, load_file
 from leaven.recipe.model import Chain, Fork, Node, Recipe, Repeat, Start, Step, Until, with_place
 from leaven.recipe.settings import apply
@@ -251,11 +252,7 @@ class _Builder:
                 where=self.at(line),
             )
         if len(heads) != 1:
-            raise RecipeError(
-                f"one step names {len(heads)} operators: {', '.join(heads)}.",
-                "begin each with `- `; indent parameters below their operator.",
-                where=self.at(line),
-            )
+            raise with_place(self.crowded(heads), self.at(line))
         head = heads[0]
         value = item[head]
         when = item.get("when")
@@ -275,6 +272,24 @@ class _Builder:
         if head == "repeat":
             return self.repeat(value, line)
         return self.step(head, value, when, line)
+
+    def crowded(self, heads: Sequence[str]) -> RecipeError:
+        """Several keys where one operator belongs; mostly the others are its parameters."""
+        for head in heads:
+            try:
+                cls = operators.find(head.partition(" ")[0], self.folders)
+            except RecipeError:
+                continue
+            beside = [other for other in heads if other != head]
+            if all(other in cls.model_fields for other in beside):
+                named = " and ".join(f"`{other}`" for other in beside)
+                said = "stands beside" if len(beside) == 1 else "stand beside"
+                fix = f"{head}: {{{', '.join(f'{other}: ...' for other in beside)}}}, or indent it below `{head}:`"
+                return RecipeError(f"{named} {said} {cls.name}, and not among its parameters.", fix)
+        return RecipeError(
+            f"one step names {len(heads)} operators: {', '.join(heads)}.",
+            "begin each with `- `; indent parameters below their operator.",
+        )
 
     def fork(self, value: Any, line: int) -> Fork:
         if isinstance(value, Map):
@@ -378,7 +393,7 @@ class _Builder:
         """The operator; a text where it wants a number is an expression, evaluated when the step runs."""
         values: dict[str, Expression] = {}
         try:
-            return self.placed(cls(**parameters), line), values
+            return self.placed(cls.checked(parameters), line), values
         except RecipeError as error:
             raise with_place(error, self.at(line)) from None
         except ValidationError as error:
@@ -387,7 +402,7 @@ class _Builder:
                 if isinstance(parameters.get(key), str) and problem["type"] in _NUMBER_ERRORS:
                     values[key] = parse_expression(parameters[key], where=self.at(line))
             if not values:
-                raise self.invalid(cls, parameters, error, line) from None
+                raise self.invalid(cls, parameters, error, line, cls.name) from None
         rest = {k: v for k, v in parameters.items() if k not in values}
         standing = dict.fromkeys(values, 1)  # until the step runs
         known = Map(line)
@@ -411,47 +426,22 @@ class _Builder:
         changed |= {k: put(v) for k, v in found.items() if isinstance(v, Expression | Template) and not v.where}
         return op.model_copy(update=changed) if changed else op
 
-    def model(self, cls: type[Any], parameters: Any, name: str, line: int) -> Any:
+    def model(self, cls: type[Blend] | type[Operator], parameters: Any, name: str, line: int) -> Any:
         if not isinstance(parameters, dict):
             raise RecipeError(f"{name} is a mapping.", f"{name}: {{...}}", where=self.at(line))
         try:
-            return cls(**parameters)
+            return cls.checked(parameters) if issubclass(cls, Operator) else cls(**parameters)
         except RecipeError as error:
             raise with_place(error, self.at(line)) from None
         except ValidationError as error:
             raise self.invalid(cls, parameters, error, line, name) from None
 
     def invalid(
-        self, cls: type[BaseModel], parameters: Any, error: ValidationError, line: int, name: str = ""
+        self, cls: type[BaseModel], parameters: Any, error: ValidationError, line: int, name: str
     ) -> RecipeError:
-        problem = error.errors()[0]
-        key = str(problem["loc"][0]) if problem["loc"] else ""
+        place = error.errors()[0]["loc"]
         lines = getattr(parameters, "lines", {})
-        at = self.at(lines.get(key, line))
-        name = name or getattr(cls, "name", cls.__name__)
-        takes = ", ".join(_own_first(cls)) or "no parameter"
-        if problem["type"] == "extra_forbidden" and len(problem["loc"]) > 1:
-            wrong = str(problem["loc"][-1])
-            inner = cls.model_fields[key].annotation if key in cls.model_fields else None
-            known = [n for kind in getattr(inner, "__args__", ()) for n in getattr(kind, "model_fields", {})]
-            return RecipeError(f"`{key}` of {name} has no parameter `{wrong}`.", f"{suggest(wrong, known)}.", where=at)
-        if problem["type"] == "extra_forbidden":
-            if "(" in key or ")" in key or " " in key:
-                return RecipeError(f"`{key}` is no parameter of {name}.", "quote the expression.", where=at)
-            close = nearest(key, cls.model_fields)
-            way = f"the nearest is `{close}`; it takes {takes}." if close else f"it takes {takes}."
-            return RecipeError(f"{name} has no parameter `{key}`.", way, where=at)
-        if problem["type"] == "missing":
-            return RecipeError(f"{name} needs the parameter `{key}`.", f"{name}: {{{key}: ...}}", where=at)
-        cause = problem.get("ctx", {}).get("error")
-        if cause is not None and cause.args and isinstance(cause.args[0], LeavenError):
-            return RecipeError(cause.args[0].what, cause.args[0].fix, where=at)
-        said = _shown(problem.get("input"))
-        if wants := _bounds(cls, key, problem["type"]) if problem["type"] in _BOUND_ERRORS else None:
-            return RecipeError(f"{key} is {said}; {name} allows {wants[0]}.", f"{key}: {wants[1]}", where=at)
-        wanted = problem["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-        wanted = _KINDS.get(problem["type"], wanted)
-        return RecipeError(f"{key} is {said}; {name} allows {wanted}.", f"correct `{key}`; it takes {takes}.", where=at)
+        return with_place(wrong(cls, error, name), self.at(lines.get(place[0], line) if place else line))
 
     def optional(self, data: Map) -> frozenset[str]:
         """The fields that end in a question mark, or whose type does: the data may lack them."""
@@ -481,46 +471,6 @@ class _Builder:
         raise RecipeError(f"`{key}` is a list of fields.", f"{key}: [text, label]", where=self.at(data.lines[key]))
 
 
-def _own_first(cls: type[BaseModel]) -> list[str]:
-    """The parameters that a class declares itself, then those that it shares with others."""
-    own = [name for name in vars(cls).get("__annotations__", {}) if name in cls.model_fields]
-    return [*own, *(name for name in cls.model_fields if name not in own)]
-
-
-def _shown(value: Any) -> str:
-    return cut if len(cut := repr(value)) <= 60 else cut[:57] + "..."
-
-
-def _bounds(cls: type[BaseModel], key: str, problem: str) -> tuple[str, str] | None:
-    """What a number may be, in words, and the nearest value that it may have."""
-    found: dict[str, Any] = {}
-    for rule in cls.model_fields[key].metadata:
-        found |= {name: v for name in ("ge", "gt", "le", "lt") if (v := getattr(rule, name, None)) is not None}
-    low = f"{found['ge']} or more" if "ge" in found else f"above {found['gt']}" if "gt" in found else ""
-    high = f"{found['le']} at most" if "le" in found else f"below {found['lt']}" if "lt" in found else ""
-    if not low and not high:
-        return None
-    said = (
-        f"{found['ge']} to {found['le']}"
-        if "ge" in found and "le" in found
-        else " and ".join(filter(None, (low, high)))
-    )
-    edge = found.get("ge" if problem.startswith("greater") else "le")
-    standard = cls.model_fields[key].default
-    if edge is None and isinstance(standard, int | float):
-        edge = standard
-    return said, "..." if edge is None else str(edge)
-
-
-_BOUND_ERRORS = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
-_KINDS = {
-    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "a whole number"),
-    **dict.fromkeys(("float_parsing", "float_type", "finite_number"), "a number"),
-    **dict.fromkeys(("bool_parsing", "bool_type"), "true or false"),
-    **dict.fromkeys(("list_type", "tuple_type"), "a list"),
-    **dict.fromkeys(("dict_type", "mapping_type", "model_type"), "a mapping"),
-    "string_type": "a text",
-}
 _NUMBER_ERRORS = {
     "int_parsing",
     "float_parsing",

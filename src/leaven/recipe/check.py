@@ -127,12 +127,7 @@ class _Checker:
         if op.takes and getattr(op, "on", "") is None:
             main = self.main(op.takes, columns)
             if not main:
-                have = listed(n for n, c in columns.items() if c.written)
-                self.add(
-                    f"{step.name} needs {op.takes}; the data has {have}.",
-                    "name a column with --field NAME=COLUMN, or take another recipe: leaven recipes",
-                    step.line,
-                )
+                self.without(step, op.takes, columns)
                 return None
             op = op.model_copy(update={"on": main})
         try:
@@ -156,6 +151,8 @@ class _Checker:
             for name in sorted(expression.names - allowed):
                 if len(self.found) == before:
                     self.unknown(step, name, columns)
+        for kinds in op.lacking(columns) if len(self.found) == before else ():
+            self.without(step, kinds, columns)
         after = advance(step, columns, self.data)
         for gone in columns.keys() - after.keys():
             self.lost[gone] = (step.name, step.line)
@@ -183,9 +180,18 @@ class _Checker:
 
     def lacks(self, op: Operator, columns: Mapping[str, Column]) -> bool:
         """True where the data has no field of a type that the operator works on, or cannot do without."""
-        there = {column.type for column in columns.values()}
         named = getattr(op, "on", None) is not None
-        return bool(op.takes and not named and not self.main(op.takes, columns)) or not op.needs <= there
+        return bool(op.takes and not named and not self.main(op.takes, columns)) or bool(op.lacking(columns))
+
+    def without(self, step: Step, kinds: str, columns: Mapping[str, Column]) -> None:
+        """No field is of a type that the step cannot do without."""
+        gone = [name for name in self.lost if self.data.get(name, Column("")).type in kinds.split(" or ")]
+        if gone:
+            self.unknown(step, gone[0], columns)
+            return
+        have = listed(n for n, c in columns.items() if c.written)
+        fix = "name a column with --field NAME=COLUMN, or take another recipe: leaven recipes"
+        self.add(f"{step.name} needs {kinds}; the data has {have}.", fix, step.line)
 
     def main(self, kinds: str, columns: Mapping[str, Column]) -> str:
         """The field of a type (``text``, or ``text or image``) that a step means when it names none: the recipe's

@@ -162,8 +162,8 @@ def _of(cls: Any, shared: Schema) -> Schema:
 
 
 def _parameter(said: Schema) -> Schema:
-    """A parameter's schema; where it is a number, a list or a switch, an expression may stand."""
-    kinds = [kind.get("type") for kind in said.get("anyOf", [said])]
+    """A parameter's schema; where it is a number, a list or a switch, an expression may stand; not for a range."""
+    kinds = [kind.get("type") for kind in said.get("anyOf", [said]) if "prefixItems" not in kind]
     said = _tidy(said)
     if not SOME.intersection(kinds) or "string" in kinds:
         return said
