@@ -201,5 +201,7 @@ def test_a_folder_of_images_needs_no_fields(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_paths_in_memory_are_no_texts():
-    with pytest.raises(lv.DataError, match=r"names images, such as a\.png; rows in memory name files of no folder"):
+    with pytest.raises(
+        lv.DataError, match=r"names images, such as a\.png in row 1; rows in memory name files of no folder"
+    ):
         lv.read([{"image": name, "label": label} for name, label in (("a.png", "x"), ("b.png", "y"))])

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leaven.cli import run
+import leaven as lv
 from leaven.errors import DataError
 from leaven.io.dataset import SET_BITS, SETS, Dataset, load, read
 from leaven.io.sets import row_hashes
@@ -232,9 +232,8 @@ def test_a_dataset_is_read_back(tmp_path: Path):
 # -- what comes back in train/ --------------------------------------------------------------------------------------
 
 
-def train(data: Path, out: Path, *options: str) -> pa.Table:
-    assert run(["augment", str(data), "-o", str(out), "-q", "-r", "classic-text", "--workers", "1", *options]) == 0
-    return pq.read_table(out / "train")
+def train(data: Path, out: Path, **named: str) -> pa.Table:
+    return (lv.read(data, **named) | lv.recipe("classic-text")).run(out, progress=False).train.table
 
 
 def test_columns_and_types_come_back(tmp_path: Path):
@@ -251,7 +250,7 @@ def test_columns_and_types_come_back(tmp_path: Path):
         "text": pa.array([str(i) for i in range(n)]),
     }
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")
-    found = train(tmp_path / "a.parquet", tmp_path / "out", "--text", "Sentence", "--label", "stars")
+    found = train(tmp_path / "a.parquet", tmp_path / "out", text="Sentence", label="stars")
     assert found.column_names[: len(columns)] == list(columns)
     kinds = {name: str(found.schema.field(name).type) for name in columns}
     assert kinds["stars"] == "int16"

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaven.cli import run
+import leaven as lv
 from leaven.errors import DataError
 from leaven.io.export import KINDS, NUMBER, OWN, RUN, export
 from leaven.io.tables import open_table
@@ -29,7 +29,6 @@ DATA = """id,utterance,intent
 lines",track
 6,plain words here,track
 """
-STEPS = [{"edit_chars": {"n": 1}}, "unique"]
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +38,8 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def made(folder: Path, data: str, label: str) -> Path:
     (folder / "a.csv").write_text(data, "utf-8")
-    (folder / "r.yaml").write_text(json.dumps({"steps": STEPS}), "utf-8")
-    arguments = ["augment", folder / "a.csv", "-o", folder / "o", "-r", folder / "r.yaml", "--label", label, "-q"]
-    assert run([*map(str, arguments), "--text", "utterance", "--workers", "1"]) == 0
-    return folder / "o"
+    read = lv.read(folder / "a.csv", text="utterance", label=label)
+    return (read | lv.EditChars(n=1) | lv.Unique()).run(folder / "o", progress=False).path
 
 
 def train(out: Path) -> list[dict[str, Any]]:
@@ -158,8 +155,7 @@ def test_messages_are_taken_where_there_are_some(tmp_path: Path):
     turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello", "name": "x"}]
     rows = [{"utterance": f"t{i}", "y": "ab"[i % 2], "messages": turns if i else None} for i in range(4)]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    arguments = ["augment", tmp_path / "a.jsonl", "-o", tmp_path / "o", "--label", "y", "-q", "--workers", "1"]
-    assert run([*map(str, arguments), "-r", "classic-text"]) == 0
+    (lv.read(tmp_path / "a.jsonl", label="y") | lv.recipe("classic-text")).run(tmp_path / "o", progress=False)
     said: list[str] = []
     left_out = sum(row["messages"] is None for row in train(tmp_path / "o"))
     written = export(tmp_path / "o", "chat", tmp_path / "chat.jsonl", said.append)
@@ -170,9 +166,7 @@ def test_messages_are_taken_where_there_are_some(tmp_path: Path):
 
 def test_what_a_chat_needs_and_lacks_is_said(tmp_path: Path):
     (tmp_path / "a.csv").write_text("text\none\ntwo\nthree\n")
-    (tmp_path / "r.yaml").write_text("fields: [text]\nsteps: [unique]\n")
-    paths = [tmp_path / "a.csv", "-o", tmp_path / "o", "-r", tmp_path / "r.yaml"]
-    assert run(["augment", *map(str, paths), "-q", "--workers", "1"]) == 0
+    (lv.read(tmp_path / "a.csv", fields=["text"]) | lv.Unique()).run(tmp_path / "o", progress=False)
     with pytest.raises(DataError, match="has no label, its columns are text"):
         export(tmp_path / "o", "chat", tmp_path / "chat.jsonl")
     assert not (tmp_path / "chat.jsonl").exists()

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from leaven.cli import run
+import leaven as lv
 from leaven.errors import DataError
 from leaven.io.dataset import SET_BITS, SETS, Dataset, read
 
@@ -91,10 +91,9 @@ def test_made_rows_are_in_one_place(tmp_path: Path):
 def test_a_recipe_judges_what_is_given(tmp_path: Path):
     (tmp_path / "a.csv").write_text(SOURCE, "utf-8")
     (tmp_path / "given.csv").write_text(GIVEN, "utf-8")
-    (tmp_path / "r.yaml").write_text(json.dumps({"steps": [{"from": "given"}, "unique"]}), "utf-8")
     out = tmp_path / "o"
-    paths = [tmp_path / "a.csv", "-o", out, "-r", tmp_path / "r.yaml", "--given", tmp_path / "given.csv"]
-    assert run(["augment", *map(str, paths), "--label", "intent", "--workers", "1", "-q"]) == 0
+    data = lv.read(tmp_path / "a.csv", label="intent", given=tmp_path / "given.csv")
+    (data | {"from": "given"} | lv.Unique()).run(out, progress=False)
     train = pq.read_table(out / "train").to_pylist()
     assert sorted(row["utterance"] for row in train if row["_synthetic"]) == ["end it now", "has it left"]
     assert sum(not row["_synthetic"] for row in train) == 4

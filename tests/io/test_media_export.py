@@ -16,12 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leaven.errors import DataError
+from leaven.io.dataset import read
 from leaven.io.export import FOLDERS, KINDS, export, shards
 from leaven.media.image import Image
 from leaven.storage import arrow_of
-from small_media import opened, paths, sound
+from small_media import opened, paths, picture, sound
 
 TYPES = {"boxes": arrow_of("boxes"), "label_probs": arrow_of("label_probs"), "captions": pa.list_(pa.string())}
+TYPES["_parents"] = TYPES["captions"]
 
 
 def png(colour: int = 9, size: tuple[int, int] = (8, 6)) -> bytes:
@@ -68,11 +70,14 @@ def test_class_folders(tmp_path: Path):
     ])  # fmt: skip
     said: list[str] = []
     assert export(run, "imagefolder", tmp_path / "x", said.append) == 2
-    assert names_in(tmp_path / "x") == [f"cat/{0:032x}.png", f"dog/{1:032x}.png"]
+    assert names_in(tmp_path / "x") == [f"cat/{0:032x}.png", f"dog/{1:032x}.png", "metadata.jsonl"]
     assert (tmp_path / "x" / "cat" / f"{0:032x}.png").read_bytes() == png(1)
     assert said == ["1 row has no image: left out", "1 row has no label; left out"]
     rows, kinds, _ = opened(tmp_path / "x")
-    assert [row["label"] for row in rows] == ["cat", "dog"]
+    assert [(row["label"], row["_id"], row["_synthetic"]) for row in rows] == [
+        ("cat", f"{0:032x}", False),
+        ("dog", f"{1:032x}", True),
+    ]
     assert kinds == {"image": "image", "label": "label"}
 
 
@@ -150,7 +155,7 @@ def test_names_of_files_come_from_ids(tmp_path: Path):
     run = run_of(tmp_path / "o", [{"image": file(png(n)), "label": "cat", "_id": i} for n, i in enumerate(ids)])
     assert export(run, "imagefolder", tmp_path / "x") == 7
     names = names_in(tmp_path / "x")
-    assert len(names) == 7
+    assert len(names) == 7 + 1
     assert f"cat/{'0' * 32}-2.png" in names
     assert all("test" not in name and ".." not in name for name in names)
 
@@ -163,8 +168,10 @@ def test_datasets_opens_image_folders(tmp_path: Path, monkeypatch: pytest.Monkey
     export(run_of(tmp_path / "o", rows), "imagefolder", tmp_path / "x")
     found = datasets.load_dataset("imagefolder", data_dir=str(tmp_path / "x"), cache_dir=str(tmp_path / "cache"))
     assert list(found) == ["train"]
-    assert found["train"].features["label"].names == ["cat", "dog"]
-    assert sorted(row["label"] for row in found["train"]) == [0, 0, 1]
+    assert [(row["label"], row["_synthetic"]) for row in found["train"]] == [
+        ("cat", False), ("dog", True), ("cat", True)
+    ]  # fmt: skip
+    assert found["train"].class_encode_column("label").features["label"].names == ["cat", "dog"]
     mask = Image.of_codes(np.ones((6, 8), np.uint8)).encoded
     rows = [{**row, "mask": file(mask), "boxes": [box(1, 2, 3, 4)] * n} for n, row in enumerate(rows)]
     rows[1]["label"] = "test drive"
@@ -256,7 +263,39 @@ def test_yolo_writes_boxes_or_outlines(tmp_path: Path):
     [[one]] = boxes_of(tmp_path / "y")
     assert near([one], [box(1, 1, 4, 3, "yes")])
     assert one["polygons"][0] == pytest.approx(outline, abs=1e-6)
-    assert names_in(tmp_path / "y") == ["data.yaml", f"images/train/{0:032x}.png", f"labels/train/{0:032x}.txt"]
+    assert names_in(tmp_path / "y") == [
+        "data.yaml", f"images/train/{0:032x}.png", f"labels/train/{0:032x}.txt", "rows.jsonl",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["imagefolder", "coco", "voc", "yolo", "webdataset"])
+def test_every_export_says_which_rows_were_made(tmp_path: Path, kind: str):
+    rows = [{**row, "_id": own} for row, own in zip(NOTED[:3], ["a/b", "=1+1", "<c>&"], strict=True)]
+    said: list[str] = []
+    export(run_of(tmp_path / "o", rows), kind, tmp_path / "x", said.append)
+    assert not any("_synthetic" in line or "_id" in line for line in said)
+    found, kinds, told = opened(tmp_path / "x")
+    assert sorted((row["_id"], row["_synthetic"]) for row in found) == [("<c>&", True), ("=1+1", True), ("a/b", False)]
+    assert not {"_id", "_synthetic"} & kinds.keys()
+    assert told == []
+    sets = read(str(tmp_path / "x"), tmp_path / "in", fields={"image": "image", "boxes": "boxes"})
+    assert sets.counts == {"source": 1, "given": 2}
+    assert sets.types["boxes"] == "boxes"
+    assert sets.warnings == []
+    assert not {"_id", "_synthetic"} & {*sets.columns, *sets.labels}
+
+
+def test_an_image_that_says_nothing_of_itself_is_a_real_one(tmp_path: Path):
+    export(run_of(tmp_path / "o", NOTED[:2]), "yolo", tmp_path / "x")
+    with (tmp_path / "x" / "rows.jsonl").open() as file:
+        [_, last] = file
+    picture(tmp_path / "x" / "images" / "train" / "mine.png")
+    (tmp_path / "x" / "rows.jsonl").write_text(last)
+    assert [row.get("_synthetic") for row in opened(tmp_path / "x")[0]] == [None, True, None]
+    assert "_id" not in opened(tmp_path / "x")[0][0]  # ids are for all or none
+    for damaged in ("{", "[1]", '{"file": ["x"]}', '{"name": "x"}', '"file"', "\xff"):
+        (tmp_path / "x" / "rows.jsonl").write_text(damaged, "latin-1")
+        assert "_synthetic" not in opened(tmp_path / "x")[0][0]
 
 
 # -- shards ------------------------------------------------------------------------------------------------------------
@@ -281,11 +320,11 @@ def test_webdataset_holds_every_column(tmp_path: Path, monkeypatch: pytest.Monke
     for name in ("x", "y"):
         assert export(run, "webdataset", tmp_path / name / "pets") == 3
     one, two = tmp_path / "x" / "pets", tmp_path / "y" / "pets"
-    assert names_in(one) == ["classes.txt", "pets-000000.tar", "pets-000001.tar"]
+    assert names_in(one) == ["classes.yaml", "pets-000000.tar", "pets-000001.tar"]
     assert [(one / name).read_bytes() for name in names_in(one)] == [
         (two / name).read_bytes() for name in names_in(two)
     ]
-    assert (one / "classes.txt").read_text() == "cat\ndog\n"
+    assert (one / "classes.yaml").read_text() == 'names:\n  0: "cat"\n  1: "dog"\n'
     with tarfile.open(one / "pets-000000.tar") as tar:
         stem = f"{0:032x}"
         ends = [member.name.removeprefix(stem) for member in tar][:5]
@@ -302,15 +341,98 @@ def test_webdataset_holds_every_column(tmp_path: Path, monkeypatch: pytest.Monke
     assert said == []
 
 
-def test_datasets_opens_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+HALF = [{"label": "cat", "prob": 0.5}, {"label": "dog", "prob": 0.5}]
+SEVEN: list[dict[str, Any]] = [{"image": file(png(n)), "label": ("dog", "cat")[n % 2]} for n in range(7)]
+OUTLINED = [box(1, 2, 3, 4, polygons=[[1.0, 2.0, 4.0, 2.0, 4.0, 6.0]])]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"boxes": [[]] * 5 + [[box(0, 0, 1, 1)], OUTLINED]},
+        {"label_probs": [None] * 6 + [HALF], "note": [None, "x"] * 3 + [None], "nothing": [None] * 7},
+        {"captions": [[]] * 5 + [["a", "b"], None], "_parents": [[]] * 6 + [["p"]]},
+        {"caption": [None, "a"] * 3 + [None], "mask": [None, None, *[file(png())] * 5], "x": [None] * 5 + [0.5, None]},
+        {"label": [None, "cat", None, "dog", None, None, None], "mask": [None] * 3 + [file(png())] + [None] * 3},
+    ],
+    ids=["labels", "boxes", "label_probs", "captions", "masks", "few whole"],
+)  # fmt: skip
+def test_datasets_opens_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, list[Any]]):
     import datasets
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
-    run = run_of(tmp_path / "o", [{"image": file(png()), "label": label} for label in ("7", "3")])
-    export(run, "webdataset", tmp_path / "pets")
-    found = datasets.load_dataset("webdataset", data_dir=str(tmp_path / "pets"), cache_dir=str(tmp_path / "cache"))
-    assert sorted(row["cls"] for row in found["train"]) == [3, 7]
-    assert found["train"][0]["png"].size == (8, 6)
+    rows = [{**row, **{key: values[n] for key, values in more.items()}} for n, row in enumerate(SEVEN)]
+    said: list[str] = []
+    assert export(run_of(tmp_path / "o", rows), "webdataset", tmp_path / "pets", said.append) == 7
+    assert said == []
+    found = datasets.load_dataset(str(tmp_path / "pets"), cache_dir=str(tmp_path / "cache"))["train"]
+    by_stem = {row["__key__"]: row for row in found}
+    read_back = {Path(row["image"]["path"]).name.partition(".")[0]: row for row in opened(tmp_path / "pets")[0]}
+    for n, row in enumerate(rows):
+        one, own = by_stem[f"{n:032x}"], read_back[f"{n:032x}"]
+        assert one["png"].size == (8, 6)
+        assert (one["json"]["label"], one["cls"]) == {
+            "cat": ("cat", 0), "dog": ("dog", 1), None: (None, None)
+        }[row["label"]]  # fmt: skip
+        assert (own["label"], own["_synthetic"]) == (row["label"], n > 0)
+        for key in more.keys() - {"mask", "label"}:
+            assert one["json"][key] == row[key], key
+            if key in ("boxes", "label_probs", "captions", "caption", "x"):
+                assert own[key] == row[key]
+
+
+def test_datasets_opens_shards_by_the_names_of_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
+    monkeypatch.setattr(shards, "ROWS", 3)
+    rows = [{"image": file(png(n)), "label": str(n)} for n in (7, 3, 9, 2)]
+    export(run_of(tmp_path / "o", rows), "webdataset", tmp_path / "pets")
+    assert names_in(tmp_path / "pets") == ["pets-000000.tar", "pets-000001.tar"]  # numbers need no names
+    found = datasets.load_dataset(
+        "webdataset", data_files=str(tmp_path / "pets" / "*.tar"), cache_dir=str(tmp_path / "cache")
+    )
+    assert [row["cls"] for row in found["train"]] == [7, 3, 9, 2]
+
+
+def test_one_ending_for_all_files_of_a_column(tmp_path: Path):
+    from io import BytesIO
+
+    from PIL import Image as pillow
+
+    out = BytesIO()
+    pillow.new("RGB", (8, 6)).save(out, "JPEG")
+    rows = [{"image": file(data)} for data in (png(), out.getvalue(), png())]
+    said: list[str] = []
+    export(run_of(tmp_path / "o", rows), "webdataset", tmp_path / "x", said.append)
+    assert said == [
+        "1 file of image that are no .png bear that ending too: one name in all records, as datasets wants it; every"
+        " decoder goes by the bytes"
+    ]
+    found = opened(tmp_path / "x")[0]
+    assert [Path(row["image"]["path"]).suffix for row in found] == [".png"] * 3
+    assert found[1]["image"]["bytes"] == out.getvalue()
+
+
+def test_what_no_five_records_can_show_is_said(tmp_path: Path):
+    said: list[str] = []
+    rows = [
+        {"image": file(png()), **{f"k{i}": [n] if i == n else [] for i in range(6)}, "a": None, "b": None}
+        for n in range(6)
+    ]
+    export(run_of(tmp_path / "o", rows), "webdataset", tmp_path / "x", said.append)
+    assert said == [
+        "no five records have every file and hold something in k5: datasets cannot tell their types; give it features=,"
+        " or read the shards with webdataset or leaven"
+    ]
+    said.clear()
+    files = [{"mask": file(png())}, {"depth": file(png())}]
+    export(
+        run_of(tmp_path / "p", [{"image": file(png()), **more} for more in files]),
+        "webdataset", tmp_path / "y", said.append,
+    )  # fmt: skip
+    assert "hold something in depth.png, mask.png, png:" in said[0]
 
 
 # -- what cannot be written --------------------------------------------------------------------------------------------
@@ -366,5 +488,5 @@ def test_files_are_called_after_their_bytes(tmp_path: Path):
     other = {"image": file(b"P6 1 1 255 abc", "x.ppm"), "label": "a"}
     export(run_of(tmp_path / "o", [*written.values(), other]), "imagefolder", tmp_path / "x")
     assert [Path(name).suffix for name in names_in(tmp_path / "x")] == [
-        ".jpg", ".png", ".gif", ".bmp", ".tiff", ".webp", ".ppm",
+        ".jpg", ".png", ".gif", ".bmp", ".tiff", ".webp", ".ppm", ".jsonl",
     ]  # fmt: skip

@@ -295,10 +295,14 @@ def test_an_address_among_paths_is_a_broken_row(tmp_path: Path):
     [
         (
             "pics/{}.wav",
-            "the column `file` names sounds, such as pics/0.wav; none of the first 4 lies under",
-            "put the",
+            "the column `file` names sounds, such as pics/0.wav in row 1; none of the first 4 lies under",
+            "put the files under",
         ),
-        ("https://a.org/{}.png", "names images, such as https://a.org/0.png; leaven fetches no address", "download"),
+        (
+            "https://a.org/{}.png",
+            "names images, such as https://a.org/0.png in row 1; leaven fetches no address",
+            "download",
+        ),
     ],
 )
 def test_names_of_files_that_are_not_there_are_no_texts(tmp_path: Path, cell: str, said: str, fix: str):
@@ -309,6 +313,87 @@ def test_names_of_files_that_are_not_there_are_no_texts(tmp_path: Path, cell: st
     assert caught.value.fix.startswith(fix)
     named = read(str(tmp_path / "t.csv"), tmp_path / "input", fields={}, named={"text": "file"})
     assert named.columns == {"text": "file", "label": "kind"}
+
+
+@pytest.mark.parametrize(
+    ("cell", "said", "fix"),
+    [
+        ("pics/{}.png", "pics/0.png: there is no such file under {}/deep/er",
+         "put t.csv into {}: pics/0.png is there."),
+        ("../../pics/{}.png", "../../pics/0.png lies outside {}/deep/er",
+         "put t.csv into {}, and write the paths from there: pics/0.png."),
+        ("{root}/pics/{}.png", "{}/pics/0.png lies outside {}/deep/er",
+         "put t.csv into {}, and write the paths from there: pics/0.png."),
+        ("gone/{}.png", "gone/0.png: there is no such file under {}/deep/er",
+         "put the files under {}/deep/er, or t.csv into the folder that the paths begin at."),
+        ("a\0{}.png", "embedded null byte", "put the files under {}/deep/er"),
+    ],
+)  # fmt: skip
+def test_captions_of_images_that_lie_elsewhere(tmp_path: Path, cell: str, said: str, fix: str):
+    rows = [cell.format(i, root=tmp_path) for i in range(3)]
+    for i in range(3):
+        picture(tmp_path / "pics" / f"{i}.png", colour=i)
+    lines = "".join(json.dumps({"image": path, "caption": f"a picture {i}"}) + "\n" for i, path in enumerate(rows))
+    text(tmp_path / "deep" / "er" / "t.csv", "image,caption\n" + "".join(f"{path},words\n" for path in rows))
+    table: Path = tmp_path / "deep" / "er" / "t.csv"
+    if "\0" in cell:
+        table = text(tmp_path / "deep" / "er" / "t.jsonl", lines)
+    said, fix = (words.replace("{}", str(tmp_path)).replace("t.csv", table.name) for words in (said, fix))
+    with pytest.raises(DataError) as caught:
+        read(str(table), tmp_path / "input", fields={"image": "image", "caption": "caption"})
+    start = f"{table.name}: none of its 3 files can be read; the first, row 1, column `image`: "
+    assert caught.value.what.startswith(start)
+    assert said in caught.value.what
+    assert caught.value.fix.startswith(fix)
+
+
+def test_some_captions_without_their_images(tmp_path: Path):
+    for i in range(3):
+        picture(tmp_path / f"{i}.png", colour=i)
+    text(tmp_path / "t.csv", "image,caption\n8.png,lost\n0.png,a\n1.png,b\n9.png,lost too\n2.png,c\n")
+    found = read(str(tmp_path / "t.csv"), tmp_path / "input", fields={"image": "image", "caption": "caption"})
+    assert found.counts == {"source": 3}
+    assert [(broken["path"], broken["reason"], broken["fields"]["caption"]) for broken in found.broken] == [
+        ("8.png", "no_file", "lost"), ("9.png", "no_file", "lost too"),
+    ]  # fmt: skip
+
+
+def test_the_file_that_is_lacking_is_the_one_that_is_named(tmp_path: Path):
+    for i in range(3):
+        picture(tmp_path / f"{i}.png", colour=i)
+        codes(tmp_path / f"{i % 2}-mask.png")
+    text(tmp_path / "t.csv", "image,mask,label\n" + "".join(f"{i}.png,{i}-mask.png,{'xyx'[i]}\n" for i in range(3)))
+    [broken] = read(str(tmp_path / "t.csv"), tmp_path / "input", fields={}).broken
+    assert broken["path"] == "2-mask.png"
+
+
+def test_a_column_of_images_that_is_read_as_text_is_told(tmp_path: Path):
+    lines = "".join(f"pics/{i}.png,some words {i},{'ab'[i % 2]}\n" for i in range(4))
+    text(tmp_path / "t.csv", "image,caption,label\n" + lines)
+    found = read(str(tmp_path / "t.csv"), tmp_path / "input", fields={})
+    assert found.columns == {"text": "caption", "label": "label", "image": "image"}
+    assert found.types == {"text": "text", "label": "label", "image": "value"}
+    assert found.warnings == [
+        "t.csv: the column `image` names images, such as pics/0.png in row 1; none of the first 4 lies under"
+        f" {tmp_path}: they are read as texts"
+    ]
+    text(tmp_path / "t.csv", "image,caption,label\n" + lines.replace("pics/", "https://a.org/"))
+    assert read(str(tmp_path / "t.csv"), tmp_path / "input", fields={}).warnings == []
+    pq.write_table(pa.table({"image": ["0.png", "1.png"], "text": ["a", "b"]}), tmp_path / "t.parquet")
+    for i in range(2):
+        picture(tmp_path / f"{i}.png", colour=i)
+    assert read(str(tmp_path / "t.parquet"), tmp_path / "input", fields={"text": "text"}).warnings == []
+
+
+def test_names_of_images_beside_the_images_are_no_lack(tmp_path: Path):
+    for i in range(4):
+        picture(tmp_path / "d" / "images" / f"{i}.png", colour=i)
+        text(tmp_path / "d" / "labels" / f"{i}.txt", "0 0.5 0.5 0.5 0.5\n")
+    text(tmp_path / "d" / "data.yaml", "names: [cat]\n")
+    found = read(str(tmp_path / "d"), tmp_path / "input", fields={"image": "image", "boxes": "boxes"})
+    assert (found.columns["file_name"], found.warnings) == ("file_name", [])
+    with pytest.raises(DataError, match="d holds images and no texts"):
+        read(str(tmp_path / "d"), tmp_path / "input", fields={"text": "text", "label": "label"})
 
 
 def test_a_recipe_for_other_data_names_one_for_these(tmp_path: Path):

@@ -181,7 +181,7 @@ def test_a_saved_dataset(tmp_path: Path):
     two = datasets.Dataset.from_dict({"text": ["z"], "label": [1]}, features=features)
     one.save_to_disk(tmp_path / "one")
     datasets.DatasetDict(train=one, validation=two).save_to_disk(tmp_path / "both")
-    assert rows(tmp_path / "one") == [{"text": "x", "label": 0}, {"text": "y", "label": 1}]
-    assert [(row["text"], row["split"]) for row in rows(tmp_path / "both")] == [
-        ("x", "train"), ("y", "train"), ("z", "validation"),
+    assert rows(tmp_path / "one") == [{"text": "x", "label": "no"}, {"text": "y", "label": "yes"}]
+    assert [(row["text"], row["label"], row["split"]) for row in rows(tmp_path / "both")] == [
+        ("x", "no", "train"), ("y", "yes", "train"), ("z", "yes", "validation"),
     ]  # fmt: skip

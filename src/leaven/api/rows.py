@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from leaven.api.html import card, value_text
 from leaven.errors import MissingExtra
+from leaven.storage import arrow_of, to_values
 from leaven.terminal import WIDTH, cut, shown
 from leaven.terminal import rows as counted
 
@@ -23,7 +24,11 @@ LABELS = ("_reason", "_step", "_error")
 
 
 class Rows(Sequence[dict[str, Any]]):
-    """Rows of a run or of the data, each a dict in the user's own columns and ours (``_id``, ``_parents``, ...)."""
+    """Rows of a run or of the data, each a dict in the user's own columns and ours (``_id``, ``_parents``, ...).
+
+    Images and sounds are ``Image`` and ``Audio``; in ``table`` and ``to_pandas()`` they stand as ``datasets`` writes
+    them, bytes and path.
+    """
 
     def __init__(self, what: str, batches: Callable[[], Iterable[pa.RecordBatch]], count: Callable[[], int]) -> None:
         self.what = what
@@ -77,7 +82,7 @@ class Rows(Sequence[dict[str, Any]]):
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for batch in self._batches():
-            yield from batch.to_pylist()
+            yield from _dicts(batch)
 
     @overload
     def __getitem__(self, index: int) -> dict[str, Any]: ...
@@ -90,8 +95,7 @@ class Rows(Sequence[dict[str, Any]]):
             return [self[i] for i in range(*index.indices(len(self)))]
         if not -len(self) <= index < len(self):
             raise IndexError(f"row {index} of {counted(len(self))}")
-        found: list[dict[str, Any]] = self.table.slice(index % len(self), 1).to_pylist()
-        return found[0]
+        return _dicts(self.table.slice(index % len(self), 1))[0]
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self.table.__arrow_c_stream__(requested_schema)
@@ -119,3 +123,16 @@ class Rows(Sequence[dict[str, Any]]):
         found = self.glance()
         heads = [name for name in (found[0] if found else {}) if not name.startswith("_") or name in LABELS]
         return card(f"{self.what}: {counted(len(self))}", heads, [[row[h] for h in heads] for row in found])
+
+
+def _dicts(rows: pa.RecordBatch | pa.Table) -> list[dict[str, Any]]:
+    """Rows as dicts, images and sounds as what operators work on."""
+    from leaven.io.media_columns import kinds_of, media_of_value
+
+    found: list[dict[str, Any]] = rows.to_pylist()
+    noted = kinds_of(rows.schema)
+    for name in (field.name for field in rows.schema if field.type == arrow_of("image")):
+        for row in found:
+            kind = noted.get(name) or media_of_value(row[name])
+            row[name] = to_values(kind, [row[name]])[0]
+    return found

@@ -11,6 +11,7 @@ from typing import Any
 
 from leaven.errors import DataError, brief
 from leaven.io.boxes import Boxes, Size, Sizes, around
+from leaven.io.made import said_of
 from leaven.io.media_files import Tree, Warn, some, split_in_name, split_of_folder, split_of_path
 from leaven.io.media_table import Row, captioned, media_table
 from leaven.io.rle import polygons_of
@@ -59,12 +60,14 @@ class _Image:
     split: str
     boxes: list[dict[str, Any]] | None = None
     captions: list[str] | None = None
+    own: dict[str, Any] = field(default_factory=dict)
+    """Its id and whether it was made, where leaven wrote the file."""
     said: dict[str, str] = field(default_factory=dict)
 
     def row(self, path: str) -> Row:
         split = self.split or split_of_path(path) or None
         return {
-            "image": path, "boxes": self.boxes, "captions": self.captions, "file_name": path, SPLIT: split
+            "image": path, "boxes": self.boxes, "captions": self.captions, "file_name": path, SPLIT: split, **self.own
         }  # fmt: skip
 
     def begin(self, what: str, file: str, path: str) -> None:
@@ -144,6 +147,7 @@ class _File:
             if path is None:
                 continue
             image = images.setdefault(path, _Image(self.split))
+            image.own |= said_of(listed[number])
             for kind in kinds:
                 image.begin(kind, self.path, path)
             if "boxes" in kinds:

@@ -133,6 +133,7 @@ def read(
         reader.take(open_table(test, warnings.append), "test")
     if dev:
         reader.take(open_table(dev, warnings.append), "dev")
+    warnings += reader.warnings
     for into in reader.sets.values():
         into.close()
     dataset = _finish(reader, share, seed, warnings)

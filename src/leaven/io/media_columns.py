@@ -68,7 +68,7 @@ def kinds_of(schema: pa.Schema, first: Callable[[], Mapping[str, Any]] = dict) -
             found[field.name] = named_kind(field.name, noted[field.name])
         elif _holds_files(field.type):
             values = first() if values is None else values
-            if media := _media_of_value(values.get(field.name)):
+            if media := media_of_value(values.get(field.name)):
                 found[field.name] = named_kind(field.name, media)
         else:
             kind = next((k for k in SHAPED if field.type == arrow_of(k) and (k != "sequence" or field.name == k)), "")
@@ -98,7 +98,8 @@ def _noted(schema: pa.Schema) -> dict[str, str]:
         return {}
 
 
-def _media_of_value(value: Any) -> str:
+def media_of_value(value: Any) -> str:
+    """``image``, ``audio`` or nothing, by the bytes of a cell, else by its path."""
     if isinstance(value, Mapping):
         data, path = value.get("bytes"), value.get("path") or ""
     else:

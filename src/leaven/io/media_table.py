@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from leaven.io.made import ID, MADE
 from leaven.io.table import BATCH, SPLIT, Table
 from leaven.storage import MEDIA, arrow_of
 
@@ -18,22 +19,23 @@ def media_table(
 ) -> Table:
     """A table of rows whose media are paths under ``base``; a column that is empty in all rows is left out.
 
-    ``kinds`` are its columns with their types, in order; those in ``also`` are texts that ride along.
+    ``kinds`` are its columns with their types, in order; those in ``also`` are texts that ride along.  Ids are taken
+    where every row has one.
     """
     import pyarrow as pa
 
     main = next(iter(kinds))
     ordered = sorted(rows, key=lambda row: str(row[main]))
     arrays, columns = [], []
-    for column in (*kinds, *also):
+    for column in (*kinds, *also, ID, MADE):
         values = [row.get(column) for row in ordered]
-        if all(value is None for value in values):
+        if all(value is None for value in values) or (column == ID and None in values):
             continue
         kind = kinds.get(column, "")
         if kind in MEDIA:
             values = [value and {"bytes": None, "path": value} for value in values]
-        several = next(value for value in values if value is not None)
-        plain = pa.list_(pa.string()) if isinstance(several, list) else pa.string()
+        first = next(value for value in values if value is not None)
+        plain = {list: pa.list_(pa.string()), bool: pa.bool_()}.get(type(first), pa.string())
         arrays.append(pa.array(values, arrow_of(kind) or plain))
         columns.append(column)
     table = pa.table(arrays, names=columns)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaven.errors import DataError, brief
+from leaven.io.class_names import class_names, with_names
 from leaven.io.json_rows import HELD
 from leaven.io.media_columns import FEATURES, FEW, is_media, kinds_of
 from leaven.io.media_values import cells_of
@@ -59,13 +60,14 @@ def of_datasets(name: str, splits: Mapping[str, Any], within: Path | None = None
         raise DataError(f"{name} holds no rows.", "give at least 2 rows.")
     split_column = [SPLIT] if any(splits) and SPLIT not in columns else []
     first = next(iter(splits.values()))
+    names = {split: class_names(part.features.arrow_schema) for split, part in splits.items()}
     kinds = kinds_of(first.features.arrow_schema)
     media = [c for c, said in first.features.items() if type(said).__name__ in FEATURES]
 
     def batches() -> Iterator[pa.RecordBatch]:
         for split, part in splits.items():
             for table in part.with_format("arrow").iter(FEW if media else BATCH):
-                for batch in _plain(table).to_batches():
+                for batch in _plain(with_names(table, names[split], name)).to_batches():
                     yield with_split(_with_bytes(batch, media, within), split)
 
     return Table(name, [*columns, *split_column], batches, kinds)
@@ -123,7 +125,7 @@ def _of_arrow(data: Any) -> Table:
         raise DataError(f"a {kind} is no table of rows.", GIVE) from None
     name = _named(kind, len(table))
     check_names(name, table.column_names, "")
-    return _of_table(table, name)
+    return _of_table(with_names(table, class_names(table.schema), name), name)
 
 
 def _of_dicts(data: Iterable[Any]) -> Table:

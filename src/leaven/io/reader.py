@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaven.errors import DataError, brief, listed
 from leaven.fields import TYPES
-from leaven.io.columns import BY_NAME, OURS, SPLIT_NAMES, Mapped, map_columns, sample
+from leaven.io.columns import BY_NAME, OURS, SPLIT_NAMES, Mapped, map_columns
+from leaven.io.elsewhere import way_to
 from leaven.io.encoded import read_media
 from leaven.io.json_rows import HELD
-from leaven.io.media_columns import is_address, media_of_paths
+from leaven.io.media_columns import LOOKED_AT, is_address, is_media, media_of_paths
 from leaven.io.sets import ID, MEDIA_PER_PART, OWN, ROW, RowSet, row_hashes
 from leaven.io.table import Table, check_lengths
 from leaven.media.broken import Broken
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BROKEN = "broken"
+ASTRAY = {"no_file", "outside"}
+"""Reasons of files that lie elsewhere than the table says."""
 PLURAL = {"image": "images", "audio": "sounds", "text": "texts"}
 DEFAULT = {"image": "classic-image", "audio": "classic-audio"}
 """The recipe that is named to whoever has such data and took one for other data."""
@@ -56,6 +60,7 @@ class Reader:
         self.own_ids = False
         self.apart: set[str] = set()
         """Sets from a file of their own that no step makes from: their ids may be those of source rows."""
+        self.warnings: list[str] = []
         self.broken: list[dict[str, Any]] = []
         """Rows whose image or sound cannot be read: where it lies, what is wrong, and the row's other columns."""
 
@@ -86,9 +91,7 @@ class Reader:
         if not row:
             raise DataError(f"{table.name} has column names and no rows.", "give at least 2 rows.")
         if len(self.broken) - before == row:
-            first = self.broken[before]["error"]
-            way = _ways(table, {error["reason"] for error in self.broken[before:]})
-            raise DataError(f"{table.name}: none of its {row:,} files can be read; the first: {first}.", way)
+            raise _none_read(table, row, self.broken[before:])
 
     def begin(self, table: Table) -> Mapped:
         """Map the columns of the data; the others ride along."""
@@ -110,6 +113,10 @@ class Reader:
             if column not in taken | OURS:
                 inside = column in mapped.types or column.startswith("_")  # a name that means something here
                 self.riding[f"column.{column}" if inside else column] = column
+        for said, cells in _astray(table, taken):
+            if table.base is not None and not all(map(is_address, cells)):
+                none = f"none of the first {len(cells):,} lies under {table.base}"
+                self.warnings.append(f"{table.name}: {said}; {none}: they are read as texts")
         return mapped
 
     def alike(self, table: Table, into: str) -> Mapped:
@@ -141,11 +148,13 @@ class Reader:
         columns: dict[str, Any] = {}
         values: dict[str, list[Any]] = {}
         broken: dict[int, Broken] = {}
+        broken_in: dict[int, str] = {}
         for name, column in mapped.columns.items():
             kind = mapped.types[name]
             array = batch.column(column)
             if kind in MEDIA:
                 array, values[name] = read_media(array, kind, table, broken)
+                broken_in = dict.fromkeys(broken, column) | broken_in
             elif arrow_of(kind) is not None:
                 array = self.shaped(array, kind, column, table)
             elif kind == "label" or (kind in TEXTS and not is_list(array)):
@@ -172,7 +181,7 @@ class Reader:
                 where[_true(batch.column("_synthetic"))] = "given"
         for i, error in broken.items():
             where[i] = BROKEN
-            self.put_aside(batch.slice(i, 1), mapped, error)
+            self.put_aside(batch.slice(i, 1), broken_in[i], mapped, error)
         own = batch.column(ID).cast(pa.string()).to_pylist() if self.own_ids and ID in have else None
         names = list(dict.fromkeys(where))
         for name in names:
@@ -238,11 +247,11 @@ class Reader:
                 "rename the column, or give each as the documentation says: docs/images-and-audio.md",
             ) from None
 
-    def put_aside(self, row: pa.RecordBatch, mapped: Mapped, error: Broken) -> None:
-        """A row whose file cannot be used: it is told of in failed/."""
+    def put_aside(self, row: pa.RecordBatch, column: str, mapped: Mapped, error: Broken) -> None:
+        """A row whose file, in this column, cannot be used: it is told of in failed/."""
         media = {column for name, column in mapped.columns.items() if mapped.types[name] in MEDIA}
         [cells] = row.to_pylist()
-        path = next((_path_of(cells[column]) for column in media if cells.get(column)), "")
+        path = _path_of(cells[column])
         fields = {name: (_path_of(value) if name in media else value) for name, value in cells.items()}
         self.broken.append({"path": path, "reason": error.reason, "error": error.detail, "fields": fields})
 
@@ -339,10 +348,21 @@ def _path_of(cell: Any) -> str:
     return str(cell.get("path") or "") if isinstance(cell, dict) else str(cell or "")
 
 
-def _ways(table: Table, reasons: set[str]) -> str:
+def _none_read(table: Table, rows: int, broken: Sequence[Mapping[str, Any]]) -> DataError:
+    """No file of a table can be read: most often its paths are from another folder."""
+    first = broken[0]
+    reasons = {row["reason"] for row in broken}
+    column = next((name for name, value in first["fields"].items() if first["path"] and value == first["path"]), "")
+    at = f", row 1, column `{brief(column)}`" if column and first["reason"] in ASTRAY else ""
     if reasons == {"not_fetched"}:
-        return "name the downloaded files by their paths, from the table's own folder."
-    return "check that the paths lie under the table's own folder." if table.base else "give images or sounds."
+        way = "name the downloaded files by their paths, from the table's own folder"
+    elif table.base and reasons <= ASTRAY:
+        way = way_to(table.name, first["path"], table.base)
+    else:
+        way = "check that these are images or sounds"
+    return DataError(
+        f"{table.name}: none of its {rows:,} files can be read; the first{at}: {first['error']}.", f"{way}."
+    )
 
 
 class _Wrong:
@@ -402,7 +422,7 @@ def _no_texts(name: str, column: str, what: str, kind: str) -> DataError:
 
 
 def _no_column(table: Table, name: str, kind: str, mapped: Mapped) -> DataError:
-    if kind == "text" and (error := _names_files(table, mapped)):
+    if error := _names_files(table, mapped, name):
         return error
     other = next((k for k in table.kinds.values() if k in ("image", "audio")), "")
     if other and kind in ("text", "image", "audio") and kind != other:
@@ -422,15 +442,10 @@ def _no_column(table: Table, name: str, kind: str, mapped: Mapped) -> DataError:
     return DataError(f"{table.name}: {what}; it has {listed(table.columns)}.", way)
 
 
-def _names_files(table: Table, mapped: Mapped) -> DataError | None:
-    """An error where what could be the text are names of images or sounds that are not there."""
-    taken = set(mapped.columns.values())
-    for column, values in sample(table).items():
-        cells = [value for value in values if value not in (None, "")]
-        media = media_of_paths(cells) if column not in taken and column not in table.kinds else ""
-        if not media:
-            continue
-        what = f"{table.name}: the column `{brief(column)}` names {PLURAL[media]}, such as {brief(cells[0])}"
+def _names_files(table: Table, mapped: Mapped, lacking: str) -> DataError | None:
+    """An error where a field is lacking and a column names images or sounds that are not there."""
+    for found, cells in _astray(table, set(mapped.columns.values())):
+        what = f"{table.name}: {found}"
         if all(map(is_address, cells)):
             said, way = (
                 "leaven fetches no address",
@@ -443,9 +458,36 @@ def _names_files(table: Table, mapped: Mapped) -> DataError | None:
             )
         else:
             said = f"none of the first {len(cells):,} lies under {table.base}"
-            way = "put the table into the folder that the paths begin at"
-        return DataError(f"{what}; {said}.", f"{way}, or name the texts with --text COLUMN.")
+            way = way_to(table.name, str(cells[0]), table.base)
+        option = f"--{lacking} COLUMN" if lacking in ("text", "label") else f"--field {lacking}=COLUMN"
+        return DataError(f"{what}; {said}.", f"{way}; or name the {lacking} with {option}.")
     return None
+
+
+def _astray(table: Table, taken: Collection[str]) -> Iterator[tuple[str, list[str]]]:
+    """Columns that name images or sounds which are not there, in words with an example; and their first values.
+
+    None of a table that has images or sounds: what else it says of them may be their names.
+    """
+    batch = None if is_media(table.kinds) else next(iter(table.batches()), None)
+    if batch is None:
+        return
+    for column in batch.schema.names:
+        if column in taken:
+            continue
+        values = batch.column(column).slice(0, LOOKED_AT).to_pylist()
+        cells = [value for value in values if value not in (None, "")]
+        media = media_of_paths(cells)
+        if media and (table.base is None or not any(map(partial(_is_there, table.base), cells))):
+            row = values.index(cells[0]) + 1
+            yield f"the column `{brief(column)}` names {PLURAL[media]}, such as {brief(cells[0])} in row {row}", cells
+
+
+def _is_there(base: Path, path: str) -> bool:
+    try:
+        return (base / path).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _said(mapped: Mapped, name: str) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaven.errors import DataError, MissingExtra, nearest
+from leaven.io.class_names import class_names, with_names
 from leaven.io.columns import SPLIT_NAMES
 from leaven.io.delimited import open_csv
 from leaven.io.json_rows import open_json
@@ -149,10 +150,12 @@ def _arrow(
         raise damaged(first, error) from None
     columns = list(schema.names)
     check_names(name, columns, "")
-    plain = pa.schema([pa.field(f.name, plain_type(f.type)) for f in schema])
+    names = class_names(schema)
+    plain = pa.schema([pa.field(f.name, pa.string() if f.name in names else plain_type(f.type)) for f in schema])
 
     def alike(batch: pa.RecordBatch, path: Path) -> pa.RecordBatch:
         arrays = []
+        batch = with_names(batch, {**names, **class_names(batch.schema)}, path.name)
         for field in plain:
             if batch.schema.names.count(field.name) != 1:
                 raise DataError(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaven.errors import DataError
 from leaven.io.boxes import Boxes, Size, Sizes
+from leaven.io.made import ID, MADE, said_of
 from leaven.io.media_files import Tree, Warn, shape_of, some, split_of_path
 from leaven.io.media_table import Row, media_table
 from leaven.io.table import SPLIT, Table, unreadable
@@ -20,6 +21,7 @@ ANNOTATIONS = ("annotations", "annotation", "xmls", "labels")
 MOST_BYTES = 10_000_000
 LISTS = {"train": "train", "val": "dev", "test": "test"}
 KINDS = {"image": "image", "boxes": "boxes"}
+TRUTHS = {"true": True, "false": False}
 
 
 def open_voc(tree: Tree, warn: Warn = lambda said: None) -> Table | None:
@@ -45,9 +47,9 @@ def open_voc(tree: Tree, warn: Warn = lambda said: None) -> Table | None:
         if splits and stem not in splits:
             unlisted += 1
             continue
-        boxes = reader.boxes(files[shape], path) if shape in both else None
+        said: Row = reader.read(files[shape], path) if shape in both else {"boxes": None}
         split = splits.get(stem) or split_of_path(path) or None
-        rows.append({"image": path, "boxes": boxes, "file_name": path, SPLIT: split})
+        rows.append({"image": path, **said, "file_name": path, SPLIT: split})
     if not rows:
         raise DataError(
             "the files in ImageSets/Main name no image that is there.", "correct or remove them.", where=str(tree.root)
@@ -83,8 +85,15 @@ class _Reader:
         self.counted, self.sizes = Boxes(tree.root.name), Sizes(tree.root.name)
         self.without = 0
 
-    def boxes(self, file: str, image: str) -> list[dict[str, Any]]:
+    def read(self, file: str, image: str) -> Row:
+        """The boxes of an image; its id and whether it was made, where leaven wrote the file."""
         root = self.parsed(file)
+        return {
+            "boxes": self.boxes(root, file, image),
+            **said_of({ID: root.findtext(ID), MADE: TRUTHS.get(root.findtext(MADE) or "")}),
+        }
+
+    def boxes(self, root: Element, file: str, image: str) -> list[dict[str, Any]]:
         size = self.sizes.of(self.tree.root / image, _size(root))
         found: list[dict[str, Any]] = []
         for thing in root.findall("object"):

@@ -9,6 +9,7 @@ from typing import Any
 
 from leaven.errors import DataError, RecipeError, brief
 from leaven.io.boxes import Boxes, Size, around, shown_size
+from leaven.io.made import beside
 from leaven.io.media_files import Tree, Warn, shape_of, some, split_of_path
 from leaven.io.media_table import Row, media_table
 from leaven.io.table import SPLIT, Table, unreadable
@@ -40,12 +41,14 @@ def open_yolo(tree: Tree, warn: Warn = lambda said: None) -> Table | None:
         warn(f"{len(lost):,} files of labels are there without an image {some(lost)}: left out")
     noted = {shape.rpartition("/")[0] for shape in both}
     counted = Boxes(tree.root.name)
+    told = beside(tree.root)
     rows: list[Row] = []
     for shape, path in images.items():
         boxes: list[dict[str, Any]] | None = [] if shape.rpartition("/")[0] in noted else None
         if shape in both and boxes is not None:
             boxes = _boxes(tree.root, files[shape], shown_size(tree.root / path), names, counted)
-        rows.append({"image": path, "boxes": boxes, "file_name": path, SPLIT: split_of_path(path) or None})
+        split = split_of_path(path) or None
+        rows.append({"image": path, "boxes": boxes, "file_name": path, SPLIT: split, **told.get(path, {})})
     counted.tell(warn)
     if names.keypoints:
         warn(f"{tree.root.name} has keypoints (kpt_shape): of them the boxes alone are read")

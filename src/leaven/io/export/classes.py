@@ -1,5 +1,9 @@
-"""Class folders of images or sounds, as ``datasets`` and torchvision read them: ``cat/7f00.jpg``; ``metadata.jsonl``
-beside them where a row says more than its label."""
+"""Class folders of images or sounds, as torchvision and ``datasets`` read them: ``cat/7f00.jpg``, and
+``metadata.jsonl`` beside them with the label and what else a row says, such as whether it was made.
+
+Where there is such a file ``datasets`` takes no label from a folder, whatever it is told (``drop_labels``), so the
+label stands in the file too, as a text.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from leaven.errors import DataError
-from leaven.io.class_folders import PLAIN
 from leaven.io.export.files import Files, data_of, put
 from leaven.io.export.lines import plain
 from leaven.io.export.train import OWN, Row, Train, Warn
@@ -43,8 +46,6 @@ class _Classes:
         self.main = table.need(kind, f"{kind}folder", instead)
         self.label, self.probs = table.column("label"), table.column("label_probs")
         self.media = [c for c in table.users if table.kinds.get(c) in MEDIA and c != self.main]
-        said = {self.main, self.label, FILE_NAME, "split"}
-        self.more = any(column not in said for column in table.users) or not self.label
         self.folders: dict[str, str] = {}
 
     def write(self, warn: Warn) -> int:
@@ -63,8 +64,6 @@ class _Classes:
             warn(f"{unlabelled:,} {'row has' if unlabelled == 1 else 'rows have'} no label; left out")
         if not written:
             raise DataError(f"no row of {self.table.folder} has a label.", "--as webdataset")
-        if not self.more or not set(self.table.users) - {self.main}:
-            (self.folder / "metadata.jsonl").unlink()
         return written
 
     def label_of(self, row: Row) -> str | None:
@@ -77,7 +76,6 @@ class _Classes:
     def line(self, lines: IO[str], name: str, row: Row, label: str | None) -> None:
         """Write the row's files, and what it says as a line."""
         inside = self.called(label) if label is not None else ""
-        self.more |= row.get("_weight") not in (None, 1.0)
         said: dict[str, Any] = {FILE_NAME: _joined(inside, put(self.folder / inside, name, row[self.main]))}
         for column in [*self.table.users, *(c for c in OWN if c in row)]:
             if column == self.main or column == FILE_NAME:
@@ -101,7 +99,6 @@ class _Classes:
             while name.lower() in taken:
                 name += "~"
             self.folders[label] = name
-            self.more |= name != label or name.lower() in PLAIN
         return self.folders[label]
 
 

@@ -9,10 +9,12 @@ from typing import Any
 from leaven.errors import DataError, listed
 from leaven.io.export.files import Files, put, size_of
 from leaven.io.export.train import Row, Train, Warn
+from leaven.io.made import said_of
 
 
 def write_coco(table: Train, folder: Path, name: str, warn: Warn) -> int:
-    """Boxes with their polygons and captions; numbers stay as they are.  A row without either is no image of it."""
+    """Boxes with their polygons and captions; numbers stay as they are.  A row without either is no image of it.
+    An image's ``_id`` and ``_synthetic`` stand beside its size, where tools look at what they know alone."""
     main = table.need("image", "coco", "--as jsonl")
     boxes, captions = table.column("boxes"), table.column("caption")
     if not boxes and not captions:
@@ -29,6 +31,7 @@ def write_coco(table: Train, folder: Path, name: str, warn: Warn) -> int:
         written += 1
         width, height = size_of(row, main)
         image = {"id": written, "file_name": put(folder / "images", stem, row[main]), "width": width, "height": height}
+        image |= said_of(row)
         for part in has:
             part.add(image, row[boxes if part is noted else captions])
     files.tell(warn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 from leaven.errors import DataError
 from leaven.io.export.files import Files, put, size_of
 from leaven.io.export.train import Row, Train, Warn
+from leaven.io.made import said_of
 
 NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write_voc(table: Train, folder: Path, name: str, warn: Warn) -> int:
-    """VOC counts pixels from 1, in whole numbers, and includes the last: xmin = x + 1, xmax = x + w."""
+    """VOC counts pixels from 1, in whole numbers, and includes the last: xmin = x + 1, xmax = x + w.  ``_id`` and
+    ``_synthetic`` are elements of leaven's own."""
     main = table.need("image", "voc", "--as jsonl")
     boxes = table.need("boxes", "voc", "--as imagefolder")
     files = Files(table, main)
@@ -29,7 +32,7 @@ def write_voc(table: Train, folder: Path, name: str, warn: Warn) -> int:
         rounded += sum(any(not float(box[k]).is_integer() for k in "xywh") for box in row[boxes])
         outlined += sum(bool(box["polygons"]) for box in row[boxes])
         (folder / "Annotations").mkdir(exist_ok=True)
-        (folder / "Annotations" / f"{stem}.xml").write_bytes(xml(file, size_of(row, main), row[boxes]))
+        (folder / "Annotations" / f"{stem}.xml").write_bytes(xml(file, size_of(row, main), row[boxes], said_of(row)))
     files.tell(warn)
     if silent:
         warn(f"{silent:,} {'row has' if silent == 1 else 'rows have'} no word about boxes; left out")
@@ -45,13 +48,15 @@ def write_voc(table: Train, folder: Path, name: str, warn: Warn) -> int:
     return len(stems)
 
 
-def xml(file: str, size: tuple[int, int], boxes: list[Row]) -> bytes:
+def xml(file: str, size: tuple[int, int], boxes: list[Row], said: Row) -> bytes:
     """The annotation of one image."""
     from xml.etree import ElementTree
 
     root = ElementTree.Element("annotation")
     _add(root, "folder", "JPEGImages")
     _add(root, "filename", file)
+    for key, value in said.items():
+        _add(root, key, json.dumps(value) if isinstance(value, bool) else NO_XML.sub("\ufffd", value))
     at = _add(root, "size")
     for key, value in (("width", size[0]), ("height", size[1]), ("depth", 3)):
         _add(at, key, value)
