@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from asked import Ran, cli, failed, process, recipe, rows, source, table
+import asked
+from asked import Ran, failed, process, recipe, rows, source, table
 from loopback.process import Listener, Server
 from saying import Heard, Said, Saying, chat, error, rewrites
 
 KEY = "sk-SECRET-0123456789abcdef"
 TEAM = "team-SECRET-fedcba9876543210"
+cli = partial(asked.cli, report=True)
+"""With the report: it is looked through for secrets too."""
 
 
 @pytest.fixture

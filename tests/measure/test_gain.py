@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from leaven.cli import run
-from leaven.measure.bench import NO_ROOT, POOL, Arm, Bench, Rows, folds
+from leaven.measure.bench import NO_ROOT, POOL, Arm, Bench, Fitter, Rows, folds
 from leaven.measure.gain import Measurement, measure, skewed
 from leaven.measure.students import Embedded
 from leaven.models.backends.wordllama import WordLlama
@@ -69,7 +70,7 @@ def test_real_rows_repeated_are_exactly_real_rows():
         assert line.rows == 2 * only.rows
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_wrong_labels_are_never_called_useful(seed: int):
     real, _ = split(5)
     labels = np.random.default_rng(seed).permutation([label for _, label in real]).tolist()
@@ -86,6 +87,40 @@ def test_copies_of_the_real_rows_gain_nothing():
     found = measured(real, rows(real, list(range(len(real)))), ratios=(1,))
     assert found.verdict != "use"
     assert found.chosen.gain.high == found.chosen.gain.low == 0
+
+
+def test_few_test_rows_that_do_not_differ_are_no_proof_and_copies_are():
+    """Both arms know every one of these test rows; whether other rows would tell them apart, nobody knows."""
+    real, _ = split(5)
+    easy = rows(real[::5], name="t")
+
+    def found(made: Rows) -> Measurement:
+        return measure(rows(real, name="r"), made, rows([]), easy, NAMES, EMBED, seeds=1, ratios=(1,))
+
+    other = found(rows([(f"{text} ok", label) for text, label in real], list(range(len(real)))))
+    assert (other.verdict, other.why) == ("unclear", "rows")
+    assert other.chosen.gain.high == pytest.approx(1 - 0.05 ** (1 / 12))
+    copies = found(rows(real[::-1], list(range(len(real)))[::-1]))
+    assert copies.verdict == "no_gain"
+    assert copies.chosen.gain.high == 0
+
+
+def test_which_arms_are_one_model():
+    """The same texts with the same labels as often, whichever rows they stand in."""
+    real = rows(TRAIN[:4], name="r")
+    soft = Rows(real.items, real.labels, real.roots, real.ids, np.eye(len(NAMES))[real.labels])
+    mixed = np.full((4, len(NAMES)), 1 / len(NAMES))
+    bench = Bench(real, {"made": real, "soft": soft, "mixed": replace(soft, probs=mixed)}, rows(TEST), len(NAMES),
+                  {}, np.zeros(4, np.int64))  # fmt: skip
+    once, none = np.ones(4, np.int64), np.zeros(0, np.int64)
+    first = Arm(0, once, none)
+    assert bench.same(first, Arm(0, 3 * once, none))
+    assert bench.same(first, Arm(0, once, once))
+    assert bench.same(first, Arm(0, once, once, "soft"))
+    assert bench.same(first, Arm(0, np.array([1, 0, 1, 2]), np.array([1, 2, 1, 0])))
+    assert not bench.same(first, Arm(0, once, np.array([1, 0, 1, 1])))
+    assert not bench.same(first, Arm(0, once, once, "mixed"))
+    assert not bench.same(first, Arm(0, once, none, luck=1))
 
 
 def test_the_ratio_asked_for_and_what_is_there():
@@ -121,6 +156,24 @@ def test_out_of_fold_no_row_is_met_by_its_own_child_nor_by_a_pool_row_that_knows
     assert pool < 0.9
 
 
+def test_processes_say_what_one_says():
+    real, more = split(2)
+    bench = Bench(rows(real), {"made": rows(more[:20])}, rows(TEST[:40]), len(NAMES),
+                  dict(zip((t for t, _ in TRAIN + TEST), EMBED([t for t, _ in TRAIN + TEST]), strict=True)),
+                  np.zeros(len(real), np.int64), C=(30.0, 30.0))  # fmt: skip
+    once = np.ones(len(real), np.int64)
+    arms = [Arm(student, once, (np.arange(20) % 3 == part).astype(np.int64)) for student in (0, 1) for part in range(3)]
+    found = []
+    for workers in (1, 2):
+        said: list[str] = []
+        with Fitter(bench, bench.students(), workers, said.append) as fitter:
+            found.append(np.stack(fitter.fit(arms)))
+            assert (np.stack(fitter.fit(arms)) == found[-1]).all()
+        assert [text.split("   ")[0] for text in said] == [f"{n} of 6" for n in range(1, 7)]
+    assert (found[0] == found[1]).all()
+    assert len(np.unique(found[0])) > 3
+
+
 def test_macro_f1_decides_where_labels_are_skewed():
     assert skewed(np.array([0] * 10 + [1] * 3))
     assert not skewed(np.array([0] * 9 + [1] * 3))
@@ -153,7 +206,8 @@ def test_a_planted_leak_is_named_and_left_out(tmp_path: Path, capsys: pytest.Cap
 def test_json_of_a_measurement(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     real, more = split(5)
     paths = [write(tmp_path / n, p) for n, p in (("real.csv", real), ("made.csv", more), ("test.csv", TEST))]
-    assert run(["measure", paths[0], "--with", paths[1], "--test", paths[2], "--seeds", "2", "-q", "--json"]) == 0
+    command = ["measure", paths[0], "--with", paths[1], "--test", paths[2], "--seeds", "2", "--ratios", "0.5,1"]
+    assert run([*command, "--workers", "1", "-q", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {"test", "rows", "metric", "student", "verdict", "ratio", "smallest_gain_seen"} <= found.keys()
     assert found["test"] == {"rows": 300, "from": "test.csv"}

@@ -108,7 +108,7 @@ def test_the_arms_of_a_measurement_of_scenes():
     assert student.labels == ["bright", "dark"]
     student.steps = 4
     bench = scenes.SceneBench(real, {"made": made, "classic": nothing}, test, seen, student)
-    found = scenes.measure(bench, ratios=(0, 1, 2, 4), seeds=2, workers=1, progress=lambda done, of: None)
+    found = scenes.measure(bench, ratios=(0, 1, 2, 4), seeds=2, workers=1, progress=lambda said: None)
     assert [(x.arm, x.ratio, x.rows) for x in found.lines] == [("real", 0, 3), ("made", 2, 6), ("both", 2, 9)]
     assert found.left_out == [(4, 12)]
     assert found.metric == "map50"
@@ -118,6 +118,8 @@ def test_the_arms_of_a_measurement_of_scenes():
     once, none = np.ones(3, np.int64), np.zeros(0, np.int64)
     first, twice = (bench.predict(bench.students(), Arm(0, times * once, none)) for times in (1, 2))
     assert all((a.boxes == b.boxes).all() and (a.scores == b.scores).all() for a, b in zip(first, twice, strict=True))
+    assert bench.same(Arm(0, once, none), Arm(0, 2 * once, none))
+    assert not bench.same(Arm(0, once, none), Arm(0, once, np.eye(1, 7, dtype=np.int64)[0]))
 
 
 def test_the_named_student_has_the_verdict(

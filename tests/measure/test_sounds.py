@@ -12,7 +12,7 @@ import soundfile
 from shapes_and_tones import sounds
 
 from leaven.measure.media import View
-from leaven.measure.sounds import Sounds, _along
+from leaven.measure.sounds import Sounds
 from leaven.media.audio import Audio
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data" / "audio" / "spoken-digits"
@@ -29,13 +29,6 @@ def melody(seed: int, rate: int = RATE) -> np.ndarray:
     time = np.arange(rate // 10) / rate
     notes = [np.sin(2 * np.pi * f * time) + 0.3 * np.sin(4 * np.pi * f * time) for f in rng.uniform(200, 1500, 5)]
     return (0.3 * np.concatenate(notes) + rng.normal(0, 0.002, 5 * len(time))).astype(np.float32)
-
-
-def test_an_axis_in_another_length_keeps_its_mean():
-    spectrum = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]], np.float32)
-    assert _along(spectrum, 0, 2).tolist() == [[2.0, 3.0], [6.0, 7.0]]
-    assert _along(spectrum, 1, 4).tolist() == [[1, 1, 2, 2], [3, 3, 4, 4], [5, 5, 6, 6], [7, 7, 8, 8]]
-    assert np.allclose(_along(spectrum, 0, 3).mean(axis=0), spectrum.mean(axis=0))
 
 
 def test_the_same_samples_in_another_file_have_one_key(tmp_path: Path):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leaven.measure.arms import inherit, resample
-from leaven.measure.interval import Interval, gain
+from leaven.measure.interval import Interval, gain, nothing
 from leaven.measure.students import Embedded, fit_predict, remembered
 from leaven.measure.verdict import RESAMPLINGS, may_be_use, reason, verdict
 
@@ -63,7 +63,10 @@ def test_unclear_holds_zero_and_a_gain_worth_having():
     arm = base.copy()
     arm[:2] = 1
     assert verdict(gain(base, arm), HELD) == "unclear"
-    assert verdict(gain(base, base), HELD) == "no_gain"
+    assert verdict(gain(base, base), HELD) == "unclear"
+    assert reason(gain(base, base), HELD) == "rows"
+    assert verdict(gain(np.zeros(299), np.zeros(299)), HELD) == "no_gain"
+    assert verdict(nothing(30, 1), HELD) == "no_gain"
 
 
 @pytest.mark.skipif(not BANKING.exists(), reason="shared data is absent")

@@ -34,7 +34,7 @@ from leaven.io.dataset import SET_BITS, SETS, Dataset, parts_of
 from leaven.keep.near_test import NearTest
 from leaven.models.embedders import choose
 from leaven.models.roles import ASKED
-from leaven.operators import Keep
+from leaven.operators import Keep, Make, Note
 from leaven.recipe import Fork, Node, Recipe, Repeat, Start, Step, advance, lineage
 from leaven.records import Record, canonical, child_id, digest, place
 from leaven.storage import MEDIA
@@ -124,9 +124,8 @@ class Engine:
                 if chain.start == "pool":
                     columns = {n: c for n, c in columns.items() if c.type != "label"}
                 self.walk(chain.nodes, stream, columns, 0, ())
-                media = any(column.type in MEDIA for column in self.typed.values())  # a caption is often said again
-                if "test" in self.dataset.counts and self.dataset.main("text") and not media:
-                    self.no_test_row(stream, columns)
+                if "test" in self.dataset.counts:
+                    self.no_test_row(chain.start, stream, columns)
                 self.flush(stream)
                 self.made += stream.pieces
         return Outcome(self.made, self.passed, self.replaced, self.rounds)
@@ -212,10 +211,28 @@ class Engine:
             write_whole(path, table_bytes(self.set_table(name, {*self.schema.names, *self.typed, *self.written}), None))
         return print_, str(path)
 
-    def no_test_row(self, stream: Stream, columns: Mapping[str, Column]) -> None:
-        step = Step(NearTest(on=self.dataset.main("text")), "near_test", "near_test", 0)
-        run = Run(step, 0, dict(columns))
-        stream.work.append(replace(run, state=self.fit(run)))
+    def no_test_row(self, start: str, stream: Stream, columns: Mapping[str, Column]) -> None:
+        """Refuse, last of all, what nearly equals a test row: by its text, or where there are images or sounds by each
+        that may be another than the source's."""
+        media = [name for name, column in self.typed.items() if column.type in MEDIA]
+        compared = [name for name in media if self.typed[name].type in ("image", "audio") and self.brings(name, start)]
+        for name in compared if media else filter(None, [self.dataset.main("text")]):
+            step = Step(NearTest(on=name, own=bool(media)), "near_test", "near_test", 0)
+            run = Run(step, 0, dict(columns))
+            stream.work.append(replace(run, state=self.fit(run)))
+
+    def brings(self, name: str, start: str) -> bool:
+        """Whether a field may come to hold what no source row does."""
+        if start != "source":
+            return True
+        for step in self.recipe.steps():
+            if isinstance(step.op, Make | Note):
+                changed = set(map(step.column, step.op.writes()))
+                if isinstance(step.op, Make):
+                    changed |= step.op.changes() or changed or {name}  # one that names no field may change any
+                if name in changed:
+                    return True
+        return False
 
     def repeat(
         self, node: Repeat, stream: Stream, columns: dict[str, Column], outer: int, branch: tuple[str, ...]

@@ -7,16 +7,15 @@ is chosen once, on the real rows, so that no arm gains by mere repetition.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leaven.engine.workers import alone
-from leaven.measure.students import AnyStudent, Embedded, Tfidf, choose_student_C, fit_predict, of_table
+from leaven.engine.workers import Pool, alone
+from leaven.measure.pace import Pace
+from leaven.measure.students import AnyStudent, Embedded, Tfidf, choose_student_C, fit_predict, of_table, taught
 from leaven.models.backends.linear import stratified_folds
 
 if TYPE_CHECKING:
@@ -152,6 +151,19 @@ class Bench:
             luck=arm.luck,
         )
 
+    def same(self, one: Arm, other: Arm) -> bool:
+        """True where two arms on the test set are one model: they teach the same items the same labels, as often."""
+        if one.luck != other.luck:
+            return False
+        (items, shares), (others, theirs) = self._taught(one), self._taught(other)
+        return items == others and bool(np.allclose(shares, theirs, rtol=1e-9, atol=0.0))
+
+    def _taught(self, arm: Arm) -> tuple[list[str], NDArray[np.float64]]:
+        parts = [self.real, self.made[arm.made_set]] if len(arm.made) else [self.real]
+        counts = np.concatenate([arm.real, arm.made])
+        return taught([item for part in parts for item in part.items], targets(parts, self.n_labels), counts,
+                      self.n_labels)  # fmt: skip
+
     def relabelled(self, students: Sequence[AnyStudent], arm: Arm, rows: Rows) -> Rows:
         """Made rows with the labels that a student would give them that never saw the held-out fold: a pool row carries
         what all real rows taught, and would tell the held-out ones their own labels."""
@@ -203,26 +215,29 @@ class Fitter(Generic[T, S]):
     """Fits arms, equal ones once, in parallel where there are enough."""
 
     def __init__(
-        self, bench: Predicts[T, S], students: Sequence[S], workers: int, progress: Callable[[int, int], None]
+        self, bench: Predicts[T, S], students: Sequence[S], workers: int, progress: Callable[[str], None]
     ) -> None:
         self.bench, self.students, self.workers, self.progress = bench, students, workers, progress
         self.known: dict[bytes, T] = {}
-        self.pool: ProcessPoolExecutor | None = None
+        self.pool: Pool | None = None
+        self.pace = Pace()
 
     def __enter__(self) -> Fitter[T, S]:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         if self.pool:
-            self.pool.shutdown(cancel_futures=True)
+            self.pool.end(error)
 
     def fit(self, arms: Sequence[Arm]) -> list[T]:
         """The predictions of each arm."""
         keys = [_key(arm) for arm in arms]
         new = {key: arm for key, arm in zip(keys, arms, strict=True) if key not in self.known}
-        for done, (key, found) in enumerate(zip(new, self._run(list(new.values())), strict=True), 1):
+        self.pace.begin([arm.student for arm in new.values()])
+        for (key, arm), found in zip(new.items(), self._run(list(new.values())), strict=True):
             self.known[key] = found
-            self.progress(done, len(new))
+            self.pace.ended(arm.student)
+            self.progress(self.pace.said())
         return [self.known[key] for key in keys]
 
     def _run(self, arms: list[Arm]) -> Iterator[T]:
@@ -231,7 +246,7 @@ class Fitter(Generic[T, S]):
                 yield self.bench.predict(self.students, arm)
             return
         if self.pool is None:
-            self.pool = ProcessPoolExecutor(self.workers, get_context("spawn"), _start, (self.bench,))
+            self.pool = Pool(self.workers, _start, (self.bench,))
         yield from self.pool.map(_predict, arms)
 
 

@@ -83,8 +83,8 @@ def _train(request: MeasureRequest, case: Case, made: Rows, scratch: Path, told:
     told.waiting(f"make the {case.content.baseline} baseline")
     classic = case.baseline(scratch, request.seed)
 
-    def progress(done: int, of: int) -> None:
-        told.waiting(f"fit {done} of {of}")
+    def progress(said: str) -> None:
+        told.waiting(f"fit {said}")
 
     if net is not None and isinstance(case.content, Media):
         pictures = case.content.pictures(case.every([made, classic]))

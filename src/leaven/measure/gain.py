@@ -103,7 +103,7 @@ def measure(
     metric: Metric | None = None,
     seed: int = 0,
     workers: int = 1,
-    progress: Callable[[int, int], None] = lambda done, of: None,
+    progress: Callable[[str], None] = lambda said: None,
     others: Sequence[AnyStudent] | None = None,
     named: str = Embedded.name,
     student: str | None = None,
@@ -196,6 +196,7 @@ class _Measuring:
             student = self.students.index(self.named)
         else:
             student = int(np.argmax([self.right_of_fold(s, None).sum() for s in range(len(self.students))]))
+        self.fitter.fit([arm for ratio in ratios for arm in self.held_out(student, ratio)])  # together: what is left
         scores = {ratio: self.right_of_fold(student, ratio) for ratio in ratios}
         best = max(ratios, key=lambda r: (scores[r].sum(), -r))
         near = [r for r in ratios if _surplus(scores[best] - scores[r]) <= 1.0]
@@ -203,15 +204,19 @@ class _Measuring:
 
     def right_of_fold(self, student: int, ratio: float | None) -> NDArray[np.float64]:
         """Each held-out real row's share of the score, where it is right; with macro-F1 every label weighs alike."""
-        tested = list(range(int(self.bench.fold.max(initial=-1)) + 1))
-        if not tested:  # no label has two rows: nothing to hold out
+        arms = self.held_out(student, ratio)
+        if not arms:  # no label has two rows: nothing to hold out
             return np.zeros(1)
-        picked = self.none if ratio is None else self.picked("made", ratio, 0)
-        truth = np.concatenate([self.bench.real.labels[self.bench.fold == f] for f in tested])
-        guess = np.concatenate(self.fitter.fit([Arm(student, self.once, picked, fold=f) for f in tested]))
+        truth = np.concatenate([self.bench.real.labels[self.bench.fold == arm.fold] for arm in arms])
+        guess = np.concatenate(self.fitter.fit(arms))
         sizes = np.bincount(truth, minlength=len(self.names))
         weight = 1.0 / len(truth) if self.metric == "accuracy" else 1.0 / (sizes[truth] * (sizes > 0).sum())
         return np.where(truth == guess, weight, 0.0)
+
+    def held_out(self, student: int, ratio: float | None) -> list[Arm]:
+        """An arm without each fold's rows."""
+        picked = self.none if ratio is None else self.picked("made", ratio, 0)
+        return [Arm(student, self.once, picked, fold=fold) for fold in range(int(self.bench.fold.max(initial=-1)) + 1)]
 
     # -- on the test set --------------------------------------------------------------------------------------------
 
@@ -256,11 +261,14 @@ class _Measuring:
             for (name, ratio), some in found.items():
                 predicted[student, name, ratio] = np.stack(self.fitter.fit(some))
                 base = predicted[student, "real", 0.0]
-                lines.append(self.line(student, name, ratio, some[0], base, predicted[student, name, ratio]))
+                guess, real = predicted[student, name, ratio], found["real", 0.0]
+                same = all(self.bench.same(real[i % len(real)], arm) for i, arm in enumerate(some))
+                gained = interval.nothing(len(self.bench.test), len(some)) if same else self.gain(base, guess)
+                lines.append(self.line(student, name, ratio, some[0], guess, gained))
         return lines, predicted
 
     def line(
-        self, student: int, name: ArmName, ratio: float, arm: Arm, base: NDArray[np.int64], guess: NDArray[np.int64]
+        self, student: int, name: ArmName, ratio: float, arm: Arm, guess: NDArray[np.int64], gained: Interval
     ) -> Line:
         truth, k = self.bench.test.labels, len(self.names)
         return Line(
@@ -270,7 +278,7 @@ class _Measuring:
             rows=int(arm.real.sum() + arm.made.sum()),
             accuracy=interval.accuracy(guess == truth, self.groups),
             macro_f1=interval.f1(truth, guess, k, self.groups),
-            gain=self.gain(base, guess),
+            gain=gained,
         )
 
     def gain(self, base: NDArray[np.int64], guess: NDArray[np.int64]) -> Interval:

@@ -42,7 +42,7 @@ class View:
     size: tuple[float, ...]
     picture: NDArray[np.uint8]
     plain: NDArray[np.float32]
-    prints: tuple[NDArray[Any], ...]
+    prints: Any
 
 
 class Sight(Protocol):
@@ -146,15 +146,4 @@ def unit(row: NDArray[Any]) -> NDArray[np.float32]:
     """Scaled to length 1."""
     length = float(np.linalg.norm(row))
     found: NDArray[np.float32] = (row / length if length > 0 else row).astype(np.float32)
-    return found
-
-
-def correlated(mine: NDArray[np.float32], test: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The correlation of each row with each of the others'; rows without any spread correlate with none."""
-    sides = []
-    for rows in (mine, test):
-        centred = rows - rows.mean(axis=1, keepdims=True)
-        length = np.linalg.norm(centred, axis=1, keepdims=True)
-        sides.append(np.divide(centred, length, out=np.zeros_like(centred), where=length > 1e-6))
-    found: NDArray[np.float32] = sides[0] @ sides[1].T
     return found

@@ -6,6 +6,7 @@ the same verdicts.  Here the ratio is what the run wrote, since fitting out of f
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,9 +20,11 @@ from leaven.measure.bench import Arm, Fitter, Rows
 from leaven.measure.detector import Detector
 from leaven.measure.gain import ArmName, Line, Measurement
 from leaven.measure.interval import Interval
+from leaven.measure.notes import Noted
 from leaven.measure.precision import matched, mean_average_precision
 from leaven.measure.segmenter import Segmenter, mean_iou
 from leaven.measure.verdict import RESAMPLINGS, may_be_harmful, may_be_use, reason, verdict
+from leaven.records import digest
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -57,6 +60,27 @@ class SceneBench:
             arm.luck,
         )
 
+    def same(self, one: Arm, other: Arm) -> bool:
+        """True where two arms are one net: they teach the same pictures the same annotations, as often."""
+        mine, theirs = self._taught(one), self._taught(other)
+        sums = sum(mine.values()), sum(theirs.values())
+        return one.luck == other.luck and mine.keys() == theirs.keys() and all(
+            times * sums[1] == theirs[key] * sums[0] for key, times in mine.items()
+        )  # fmt: skip
+
+    def _taught(self, arm: Arm) -> Counter[tuple[str, bytes]]:
+        rows = self.made[arm.made_set]
+        items, notes = self.real.items + rows.items, [*self.real.notes, *rows.notes]
+        found: Counter[tuple[str, bytes]] = Counter()
+        for row in np.flatnonzero(counts := np.concatenate([arm.real, arm.made])):
+            found[items[row], _said(notes[row])] += int(counts[row])
+        return found
+
+
+def _said(note: Noted) -> bytes:
+    """What a net learns of a row, as bytes."""
+    return digest(note.boxes.tobytes(), *note.labels, b"" if note.mask is None else note.mask.tobytes())
+
 
 def student_of(kinds: Sequence[str], real: Rows) -> Student | None:
     """The net for boxes, else for masks."""
@@ -70,7 +94,7 @@ def student_of(kinds: Sequence[str], real: Rows) -> Student | None:
 
 
 def measure(
-    bench: SceneBench, *, ratios: Sequence[float], seeds: int, workers: int, progress: Callable[[int, int], None]
+    bench: SceneBench, *, ratios: Sequence[float], seeds: int, workers: int, progress: Callable[[str], None]
 ) -> Measurement:
     """Train on the real rows with the made ones and without, and compare on the test images."""
     with Fitter(bench, bench.students(), workers, progress) as fitter:
@@ -97,7 +121,7 @@ class _Measuring:
         arms = self.arms(ratio)
         self.fitter.fit([arm for some in arms.values() for arm in some])
         scores = {name: self.scores(some) for name, some in arms.items()}
-        lines = [self.line(name, share, arms[name, share][0], scores) for name, share in arms]
+        lines = [self.line(name, share, some, arms["real", 0.0], scores) for (name, share), some in arms.items()]
         chosen = next(x for x in lines if x.arm == "both")
         sure = may_be_use(chosen.gain) or may_be_harmful(chosen.gain)
         resampled = self.resampled(ratio) if sure else np.zeros(0)
@@ -142,16 +166,25 @@ class _Measuring:
         return found
 
     def line(
-        self, name: ArmName, ratio: float, arm: Arm, scores: Mapping[tuple[ArmName, float], tuple[Floats, Floats]]
+        self,
+        name: ArmName,
+        ratio: float,
+        arms: Sequence[Arm],
+        real: Sequence[Arm],
+        scores: Mapping[tuple[ArmName, float], tuple[Floats, Floats]],
     ) -> Line:
         mine, base = scores[name, ratio], scores["real", 0.0]
         score = self.interval(*mine)
+        same = all(self.bench.same(one, other) for one, other in zip(real, arms, strict=True))
         gain = self.interval(mine[0] - base[0], mine[1] - base[1])
+        gain = interval.nothing(gain.rows, gain.seeds) if same else gain
         score = Interval(
             score.mean, max(0.0, score.low), min(1.0, score.high), score.se, score.row_se, score.df, score.rows,
             score.seeds,
         )  # fmt: skip
-        return Line(self.bench.student.name, name, ratio, int(arm.real.sum() + arm.made.sum()), score, score, gain)
+        return Line(
+            self.bench.student.name, name, ratio, int(arms[0].real.sum() + arms[0].made.sum()), score, score, gain
+        )
 
     def interval(self, each: Floats, resampled: Floats) -> Interval:
         return interval.of_statistic(each, resampled, len(self.bench.test))

@@ -162,18 +162,30 @@ def fit_predict(
     labels = np.asarray(train_labels)
     labels = labels.astype(np.int64 if labels.ndim == 1 else np.float64)
     counted = np.ones(len(labels)) if counts is None else np.asarray(counts, dtype=np.float64)
+    if isinstance(student, Stepped):
+        return student.train_and_predict(*taught(train_items, labels, counted, n_labels), tested, luck)
     here = np.flatnonzero(counted > 0).tolist()
     items = sorted({train_items[i] for i in here})
     place = {item: position for position, item in enumerate(items)}
     rows = np.array([place[train_items[i]] for i in here], dtype=np.int64)
-    if isinstance(student, Stepped):
-        shares = np.zeros((len(items), n_labels))
-        soft = labels[here] if labels.ndim == 2 else np.eye(n_labels)[labels[here]]
-        np.add.at(shares, rows, soft * (counted[here] / counted[here].sum())[:, None])
-        return student.train_and_predict(items, shares, tested, luck)
     train, test = student.features(items, tested)
     state = fit_linear(train[rows], labels[here], counted[here], C, n_labels=n_labels, total=total)
     return predict(state, test)
+
+
+def taught(
+    items: Sequence[str], labels: ArrayLike, counts: ArrayLike, n_labels: int
+) -> tuple[list[str], NDArray[np.float64]]:
+    """What rows teach, whatever their order and however often all of them stand there: the distinct items, and what
+    share of the whole each label of each has."""
+    known, counted = np.asarray(labels), np.asarray(counts, np.float64)
+    here = np.flatnonzero(counted > 0).tolist()
+    distinct = sorted({items[i] for i in here})
+    place = {item: position for position, item in enumerate(distinct)}
+    shares = np.zeros((len(distinct), n_labels))
+    soft = known[here] if known.ndim == 2 else np.eye(n_labels)[known[here]]
+    np.add.at(shares, [place[items[i]] for i in here], soft * (counted[here] / counted[here].sum())[:, None])
+    return distinct, shares
 
 
 def choose_student_C(
