@@ -73,7 +73,7 @@ def test_json_is_one_object_that_adds_up(desk: Path, capsys: Captured):
 
 
 def test_the_default_recipe_says_why(desk: Path, capsys: Captured):
-    assert run(["augment", "desk.csv", "-o", "out", "--unlabelled", "more.csv"]) == 0
+    assert run(["augment", "desk.csv", "-o", "out", "--unlabelled", "more.csv", "--workers", "1"]) == 0
     assert "recipe self-train (5 rows a label, 60 rows without a label)" in capsys.readouterr().err
 
 
@@ -96,6 +96,7 @@ def test_another_blend_of_the_same_run(desk: Path, capsys: Captured):
 
 
 def test_recipes_prints_files_that_run(desk: Path, capsys: Captured):
+    ran = ["-r", "mine.yaml", "-q", "--workers", "1"]
     for name in recipe.names():
         assert run(["recipes", name]) == 0
         text = capsys.readouterr().out
@@ -106,7 +107,7 @@ def test_recipes_prints_files_that_run(desk: Path, capsys: Captured):
         more = ["--unlabelled", "more.csv"] if recipe.read(name).pool else []
         more += ["--given", "given.csv"] if any(chain.start == "given" for chain in recipe.read(name).chains) else []
         models = [f"--model={role}=fake:shape" for role in ("chat", "translate", "speak", "transcribe")]
-        assert run(["augment", "desk.csv", "-o", f"out-{name}", "-r", "mine.yaml", "-q", *models, *more]) == 0, name
+        assert run(["augment", "desk.csv", "-o", f"out-{name}", *ran, *models, *more]) == 0, name
         capsys.readouterr()
     assert run(["recipes"]) == 0
     listed = capsys.readouterr().out
@@ -117,7 +118,7 @@ def test_recipes_prints_files_that_run(desk: Path, capsys: Captured):
 def test_measure_shows_baselines_intervals_and_a_verdict(desk: Path, capsys: Captured):
     assert run(["augment", "desk.csv", "-o", "out", "--test", "desk_test.csv", "-q"]) == 0
     capsys.readouterr()
-    assert run(["measure", "out", "--seeds", "2", "-q", "--ratios", "0,0.5,1"]) == 0
+    assert run(["measure", "out", "--seeds", "2", "-q", "--workers", "1", "--ratios", "0,0.5,1"]) == 0
     out = capsys.readouterr().out
     for arm in ("real only", "real repeated", "classic-text", "made only", "real + made"):
         assert arm in out
@@ -131,7 +132,7 @@ def test_measure_shows_baselines_intervals_and_a_verdict(desk: Path, capsys: Cap
 def test_demo_shows_the_chat_way_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured):
     """The way, not the sign: what the rows are worth is measured, not promised."""
     monkeypatch.chdir(tmp_path)
-    assert run(["demo", "-q"]) == 0
+    assert run(["demo", "-q", "--workers", "1"]) == 0
     out = capsys.readouterr().out
     lines = out.splitlines()
     assert lines[0].endswith("Rows and stored answers were written for leaven.")
@@ -185,7 +186,7 @@ def test_ctrl_c_exits_130_and_the_same_command_goes_on(desk: Path):
     import signal
     import time
 
-    source = "text,label\n" + "\n".join(f"word{i} goes here number {i % 97},l{i % 7}" for i in range(60_000)) + "\n"
+    source = "text,label\n" + "\n".join(f"word{i} goes here number {i % 97},l{i % 7}" for i in range(6_000)) + "\n"
     (desk / "big.csv").write_text(source, "utf-8")
     command = [sys.executable, "-m", "leaven.cli", "augment", "big.csv", "-o", "out", "--workers", "1"]
     process = subprocess.Popen(

@@ -129,14 +129,14 @@ def named(op: Make) -> str:
 
 
 @pytest.mark.parametrize("op", IMAGES, ids=named)
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(photos(), photos())
 def test_images(op: Make, record: dict[str, Any], other: dict[str, Any]):
     of(op, record, [other])
 
 
 @pytest.mark.parametrize("op", SOUNDS, ids=named)
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(clips(), clips())
 def test_sounds(op: Make, record: dict[str, Any], other: dict[str, Any]):
     of(op, record, [other])

@@ -22,7 +22,6 @@ from leaven.errors import BudgetReached, LeavenError, nearest
 
 if TYPE_CHECKING:
     from leaven.engine.augment import Request
-    from leaven.recipe import Recipe
     from leaven.terminal import Progress
 
 app = typer.Typer(
@@ -106,7 +105,7 @@ def root(
     pass
 
 
-@app.command()
+@app.command(short_help="Make rows from DATA, keep the good ones, blend them with yours.")
 def augment(
     data: DataArgument,
     out: OutOption,
@@ -157,7 +156,7 @@ def augment(
         raise typer.Exit(3)
 
 
-@app.command()
+@app.command(short_help="Say whether the made rows help, on rows never trained on.")
 def measure(
     run: Annotated[str, typer.Argument(metavar="OUT|DATA", help="The folder of a run, or a file of real rows.")],
     with_: Annotated[
@@ -202,7 +201,7 @@ def measure(
     answer([json.dumps(as_json(found))] if json_ else lines(found))
 
 
-@app.command("try")
+@app.command("try", short_help="Show what becomes of a few records of DATA.")
 def try_(
     data: DataArgument,
     number: Annotated[int, typer.Option("-n", min=1, max=1000, help="How many records.")] = 5,
@@ -244,7 +243,7 @@ def try_(
     answer(trial.lines(found, out))
 
 
-@app.command()
+@app.command(short_help="Say what a run will ask, cost and send away; it spends nothing.")
 def plan(
     data: DataArgument,
     out: Annotated[
@@ -290,7 +289,7 @@ def plan(
     answer([json.dumps(show.as_json(found))] if json_ else show.lines(found, out))
 
 
-@app.command()
+@app.command(short_help="Repeat a run from its folder alone, and compare every byte.")
 def verify(
     run: Annotated[Path, typer.Argument(metavar="OUT", help="The folder of a finished run.")],
     operators: OperatorsOption = None,
@@ -313,7 +312,7 @@ def verify(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(short_help="Say who plays which role, and whether they answer.")
 def models(
     model: ModelOption = None,
     timeout: TimeoutOption = 20.0,
@@ -328,7 +327,7 @@ def models(
     answer(show.lines(asyncio.run(show.probe(named_models(model or ()), config.load(), timeout))))
 
 
-@app.command()
+@app.command(short_help="Write the report and the dataset card of a run anew.")
 def report(run: Annotated[Path, typer.Argument(metavar="OUT", help="The folder of a run.")]) -> None:
     """Write OUT/report.html and the dataset card OUT/README.md anew."""
     from leaven.report import card, page
@@ -336,7 +335,7 @@ def report(run: Annotated[Path, typer.Argument(metavar="OUT", help="The folder o
     answer([f"Look:  {page.write(run)}", f"Card:  {card.write(run)}"])
 
 
-@app.command()
+@app.command(short_help="Write the blended rows as one file, or as a folder of media.")
 def export(
     run: Annotated[Path, typer.Argument(metavar="OUT", help="The folder of a run.")],
     kind: Annotated[
@@ -361,12 +360,14 @@ def export(
 
 @app.command()
 def recipes(
-    name: Annotated[str | None, typer.Argument(help="Print this recipe's file, to copy and edit.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Print this recipe's file, to copy and edit.")
+    ] = None,
 ) -> None:
     """List the recipes, or print one."""
-    from leaven import terminal
     from leaven.errors import RecipeError
     from leaven.recipe import names, read, source
+    from leaven.terminal import warn
 
     if name:
         sys.stdout.write(source(name))
@@ -375,32 +376,17 @@ def recipes(
     found = []
     for known in names():
         try:
-            r = read(known)
+            found.append(read(known))
         except RecipeError as error:
             if ":" not in known:
                 raise
-            terminal.warn(f"{known} cannot be read: {error.what}")
-            continue
-        found.append((known, " ".join([*r.fields, *(["pool"] if r.pool else [])]), r.about, runs_here(r)))
-    answer([*terminal.recipes_table(found), "Next:  leaven recipes recombine              (the YAML, the paper)"])
+            warn(f"{known} cannot be read: {error.what}")
+    from leaven.show import recipes as show
+
+    answer([*show.lines(found), "Next:  leaven recipes recombine              (the YAML, the paper)"])
 
 
-def runs_here(r: Recipe) -> str:
-    """What a recipe needs beside the rows themselves."""
-    from leaven.engine.opening import roles_of
-    from leaven.models import config
-    from leaven.models.players import Players
-
-    players = Players({}, config.load(), recording=lambda said: ())
-    lacking = [role for role, nick in roles_of(r) if not players.who(role, nick)[0]]
-    needs = ["--unlabelled"] if r.pool else []
-    needs += ["--given"] if any(chain.start == "given" for chain in r.chains) else []
-    if lacking:
-        needs.append("chat")
-    return f"with {', '.join(needs)}" if needs else "yes"
-
-
-@app.command()
+@app.command(short_help="Raise a small dataset that comes with leaven, and measure it.")
 def demo(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The folder of the run.")] = Path("demo"),
     workers: WorkersOption = CORES,

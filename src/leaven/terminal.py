@@ -52,6 +52,14 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def in_words(seconds: float) -> str:
+    """A time that is only guessed: 45 s, 12 min, 1 h 5 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
 def rows(n: int) -> str:
     return f"{n:,} row" if n == 1 else f"{n:,} rows"
 
@@ -76,8 +84,8 @@ def show_error(error: Exception) -> None:
     print(f"{styled(type(error).__name__, 'red', sys.stderr)}: {_safe(str(error))}", file=sys.stderr)
 
 
-def warn(text: str) -> None:
-    print(f"{styled('warning:', 'yellow', sys.stderr)} {_safe(text)}", file=sys.stderr)
+def warn(text: str, stamp: str = "") -> None:
+    print(f"{stamp}{styled('warning:', 'yellow', sys.stderr)} {_safe(text)}", file=sys.stderr)
 
 
 def _safe(text: str) -> str:
@@ -164,6 +172,7 @@ class Progress:
         self.counts: dict[str, int] = {}
         self.title, self.parts, self.parts_done, self.records = "", 0, 0, 0
         self.number, self.steps = 0, 0
+        self.begins_said = False
         self.stage_began = self.last_said = self.last_part = self.began
         self.drawn = 0
         self.spend: Spend | None = None
@@ -171,7 +180,7 @@ class Progress:
 
     def read(self, dataset: Dataset, recipe: Recipe, why: str, request: Request, new: bool) -> None:
         for warning in dataset.warnings:
-            warn(warning)
+            self.warn(warning)
         workers = f"{request.workers} worker{'s' if request.workers > 1 else ''}"
         state = "new" if new else "goes on"
         if self.quiet:
@@ -196,8 +205,16 @@ class Progress:
 
     def log(self, text: str) -> None:
         if not self.quiet:
-            print(f"{clock(self.now() - self.began)} {text}", file=self.stream, flush=True)
+            print(f"{self.stamp()}{text}", file=self.stream, flush=True)
             self.last_said = self.now()
+
+    def stamp(self) -> str:
+        """What a line of a log begins with: how long the command runs."""
+        return "" if self.live or self.quiet else f"{clock(self.now() - self.began)} "
+
+    def warn(self, text: str) -> None:
+        self.clear()
+        warn(text, self.stamp())
 
     def models(self, models: Mapping[str, str], recipe: Recipe, request: Request, new: bool) -> None:
         if self.live:
@@ -231,7 +248,8 @@ class Progress:
     def stage(self, number: int, steps: int, title: str, records: int) -> None:
         self.number, self.steps, self.title, self.parts = number, steps, title, records
         self.parts_done, self.counts, self.stage_began = 0, {}, self.now()
-        if not self.live and self.now() - self.began > 5:
+        self.begins_said = not self.live and records > 0 and self.now() - self.began > 5
+        if self.begins_said:
             self.log(f"step {number} of {steps}, {title}: begins")
 
     def part(self, records: int, counts: Mapping[str, int]) -> None:
@@ -240,7 +258,8 @@ class Progress:
         for name, n in counts.items():
             self.counts[name] = self.counts.get(name, 0) + n
         self.refresh(at_once=self.parts_done == self.parts)
-        if not self.live and self.parts_done == self.parts and self.now() - self.stage_began > 5:
+        long = self.begins_said or self.now() - self.stage_began > 5
+        if not self.live and self.parts_done == self.parts and long:
             made = self.counts.get("on", 0) + self.counts.get("refused", 0)
             self.log(f"step {self.number} of {self.steps}, {self.title}: done, {made:,} records")
 
@@ -261,8 +280,7 @@ class Progress:
     def say(self, text: str) -> None:
         """Something that a model does otherwise than asked."""
         if not self.quiet:
-            self.clear()
-            warn(text)
+            self.warn(text)
 
     def costs(self) -> str:
         """What this command took so far."""
@@ -280,24 +298,28 @@ class Progress:
     def left(self) -> str:
         spent = self.now() - self.stage_began
         todo = self.parts - self.parts_done
-        return f"{clock(spent / self.parts_done * todo)} left" if self.parts_done and todo else ""
+        return f"{in_words(spent / self.parts_done * todo)} left" if self.parts_done and todo else ""
 
     def lines(self) -> tuple[str, str]:
         share = self.parts_done / max(1, self.parts)
-        bar = ("#" * int(24 * share)).ljust(24, ".")
+        wide = 24 if _columns() >= 96 else 10
+        bar = ("#" * int(wide * share)).ljust(wide, ".")
         records = self.counts.get("records", 0)
         rate = records / max(1e-3, self.now() - self.stage_began)
         of = f" of {self.parts:,}" if records == self.parts_done else ""  # where records are told one by one
-        first = f"step {self.number} of {self.steps}  {cut(self.title, 30):<16} [{bar}]  {records:,}{of} records"
+        told = f"[{bar}]  {records:,}{of} records"
+        silence, left = self.silence(), self.left()
+        told += "   ".join(["", *filter(None, ["" if silence else f"{rate:,.0f}/s", left])])
+        step = f"step {self.number} of {self.steps}  "
+        room = max(12, min(30, _columns() - 2 - len(step + told)))
+        first = f"{step}{cut(self.title, room):<16} {told}"
         second = (
             f"  going on {self.counts.get('on', 0):,}   refused {self.counts.get('refused', 0):,}"
             f"   failed {self.counts.get('failed', 0):,}     {self.costs()}"
         )
         if self.flying:
             second += f", {self.flying} in flight"
-        if silence := self.silence():
-            return f"{first}   {self.left()}".rstrip(), f"  {silence}"
-        return f"{first}   {rate:,.0f}/s   {self.left()}".rstrip(), second
+        return first, f"  {silence}" if silence else second
 
     def one_line(self) -> str:
         left = self.left()
@@ -415,7 +437,8 @@ def summary(run: Run) -> list[str]:
     elif again:
         lines.append(f"Next:  the same command retries {f'these {again:,}' if again > 1 else 'this one'} only")
     elif not done.made_written:
-        lines.append(f"Next:  leaven try shows why nothing was kept; the reasons: {out}/refused")
+        where = f"; the reasons: {out}/refused" if done.refused else ""
+        lines.append(f"Next:  leaven try shows why nothing was {'kept' if done.made else 'made'}{where}")
     elif not dataset.labels and (dataset.main("image") or dataset.main("audio")):
         lines.append(_without_label(dataset, out))
     elif "test" in dataset.counts:
@@ -447,7 +470,8 @@ def balance(now: Mapping[str, tuple[int, int]], before: Mapping[str, int]) -> st
     """Rows a label, before and after."""
     totals = [real + made for real, made in now.values()]
     real, made = [r for r, _ in now.values()], [m for _, m in now.values()]
-    each = f"{_span(totals)} for each of {len(now)} labels ({_span(real, '')} real, {_span(made, '')} made)"
+    labels = "the one label" if len(now) == 1 else f"each of {len(now)} labels"
+    each = f"{_span(totals)} for {labels} ({_span(real, '')} real, {_span(made, '')} made)"
     return f"{each}; before: {_span(list(before.values()), '')}"
 
 
@@ -456,15 +480,3 @@ def _span(values: list[int], unit: str = "rows") -> str:
     numbers = f"{low:,}" if low == high else f"{low:,} to {high:,}"
     word = {"rows": " row" if high == 1 else " rows", "": ""}[unit]
     return numbers + word
-
-
-def recipes_table(found: list[tuple[str, str, str, str]]) -> list[str]:
-    """name, needs, about, whether it runs here."""
-    name_width = max(len(f[0]) for f in found) + 3
-    needs_width = min(22, max(len(f[1]) for f in found)) + 2
-    about_width = WIDTH - name_width - needs_width - max(len(f[3]) for f in found) - 2
-    lines = [f"{'name':<{name_width}}{'needs':<{needs_width}}{'what it does':<{about_width}}  runs here"]
-    for name, needs, about, here in found:
-        needs = cut(needs, needs_width - 2)
-        lines.append(f"{name:<{name_width}}{needs:<{needs_width}}{cut(about, about_width):<{about_width}}  {here}")
-    return lines

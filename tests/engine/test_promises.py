@@ -14,7 +14,7 @@ from running import command, leaven, made, output, rows, table, write_csv
 
 HERE = Path(__file__).parent
 ROWS = 2100  # four parts
-KILLS = int(os.environ.get("LEAVEN_KILLS", "8"))
+KILLS = int(os.environ.get("LEAVEN_KILLS", "5"))
 
 
 @pytest.mark.parametrize("recipe", ["classic-text", "recombine", "self-train", str(HERE / "rounds.yaml")])
@@ -72,7 +72,10 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path: Path):
             continue
         after = finished(out)
         reused += len(before)
-        assert {name: after.get(name) for name in before} == before  # nothing that was finished was done again
+        again = {name: after[name] for name in before if name in after}
+        assert again == {name: before[name] for name in again}  # nothing that was finished was done again
+        if not (out / "train").exists():  # else it was tidying up
+            assert again == before
     before = finished(out)
     leaven(*arguments, "-o", out)
     after = finished(out)

@@ -23,7 +23,7 @@ def test_a_slow_student_after_quick_ones():
         pace.ended(student)
         said.append(pace.said())
     assert said[:2] == ["1 of 4   4.0/s", "2 of 4   4.0/s"]  # of the other nothing is known yet
-    assert said[2:] == ["3 of 4   10 s each   0:30 left", "4 of 4   15 s each"]
+    assert said[2:] == ["3 of 4   10 s each   30 s left", "4 of 4   15 s each"]
 
 
 def test_what_a_student_took_before_counts_later():
@@ -35,5 +35,5 @@ def test_what_a_student_took_before_counts_later():
     pace.begin([0] * 100 + [1] * 3)
     clock.at += 0.01
     pace.ended(0)
-    assert pace.said() == "1 of 103   100/s   1:01 left"
+    assert pace.said() == "1 of 103   100/s   61 s left"
     assert Pace(clock).left() == 0

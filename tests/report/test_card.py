@@ -190,3 +190,32 @@ def test_cards_of_sounds_and_of_boxes_without_a_label(media: Copy):
     boxes = sum(len(r["boxes"] or ()) for r in pq.read_table(folder / "train").to_pylist() if not r["_synthetic"])
     cells = [line.split(" | ") for line in balance.splitlines() if line.startswith(("| red", "| green", "| blue"))]
     assert sum(int(row[1]) for row in cells) == boxes == 48
+
+
+def test_programs_and_models_that_are_built_in_are_named_with_licence_and_version(copied: Copy):
+    folder = copied("recombine")
+    said = json.loads((folder / "run.json").read_text())
+    said["models"] = {
+        "speak": "espeak",
+        "transcribe": "pocketsphinx",
+        "translate": "apertium:eng-spa",
+        "embed": "wordllama, image-features",
+    }
+    said["ledger_names"] = {"espeak": "espeak-ng 1.51", "pocketsphinx": "pocketsphinx 5.1.1"}
+    (folder / "run.json").write_text(json.dumps(said))
+    body = parts(write(folder))[1]
+    models = body[body.index("## Models") : body.index("## Fields")]
+    rows = [line.strip("| ").split(" | ")[:4] for line in models.splitlines() if line.startswith("| ")][1:]
+    assert rows[:5] == [
+        ["speak", "espeak-ng 1.51, a program that is called: synthetic voices", "this machine",
+         "GPL-3.0-or-later, of the program"],
+        ["transcribe", "pocketsphinx 5.1.1, with the English model in its wheel", "this machine", "BSD-2-Clause"],
+        ["translate", "apertium, a program that is called: rules and a dictionary, eng-spa", "this machine",
+         "GPL-2.0-or-later, of the program"],
+        ["embed", "wordllama, l2\\_supercat\\_256: static vectors of English words", "this machine", "MIT"],
+        ["embed", "image-features", "this machine", "none of its own"],
+    ]  # fmt: skip
+    assert "Revisions" not in models
+    said["models"]["chat"] = "openai:gemma3@http://localhost:11434/v1"
+    (folder / "run.json").write_text(json.dumps(said))
+    assert "Revisions: not known." in parts(write(folder))[1]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from leaven.engine.augment import Reporter
     from leaven.recipe import Node
 
+SOUNDED = {"speak", "transcribe"}
 LOOKED = 500
 """So many prompts are rendered for an estimate; the others count as their mean."""
 REPAIRED = 0.2
@@ -226,6 +227,11 @@ class _Planner:
         """Render the prompts of a step, and count what they take."""
         assert self.engine.desk is not None
         desk = self.engine.desk
+        if step.op.roles & SOUNDED:  # one sound a call, and nothing is paid by the token
+            each = (isinstance(step.op, Make) and step.op.asked()) or 1
+            line.calls = (line.records[0] * each, line.records[1] * each)
+            line.usd = (0.0, 0.0)
+            return
         look = _Look(desk.ledger)
         conversation = Conversation(look, desk.players)
         for record in self.stand_in:
@@ -244,7 +250,7 @@ class _Planner:
         self.stored += stored
         line.stored, line.seconds = stored, seconds
         share = len(fresh) / len(looked) if looked else 1.0
-        exact = len(self.stand_in) >= line.records[1]
+        exact = bool(looked) and len(self.stand_in) >= line.records[1]
         low = line.records[0] * per_record * share if not exact else float(len(fresh))
         high = line.records[1] * per_record * share if not exact else float(len(fresh))
         repaired = 1 + REPAIRED if fresh and fresh[0].shape is not None else 1.0

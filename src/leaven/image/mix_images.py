@@ -35,12 +35,13 @@ def laid_over(pixels: NDArray[np.uint8], other: NDArray[np.uint8], lam: float) -
 
 def joined(own: Any, other: Any) -> Any:
     """Two texts with a blank between them; of several captions each with the one in its place, as far as both go.
+    None where either is missing: one text would be true of half the picture.
 
     >>> joined(["a cat", "a black cat"], ["a dog", "a dog on a mat", "a mat"])
     ['a cat a dog', 'a black cat a dog on a mat']
     """
     if not own or not other:
-        return own or other
+        return None
     if isinstance(own, str) and isinstance(other, str):
         return f"{own} {other}"
     both = ([some] if isinstance(some, str) else some for some in (own, other))

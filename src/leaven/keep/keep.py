@@ -57,4 +57,6 @@ def _told(value: Any) -> str:
     """A value as people read it; of a sound its length, of an image its size."""
     if isinstance(value, Audio):
         return f"{value.seconds:.2f} s"
-    return "{} x {}".format(*value.size) if isinstance(value, Image) else str(value)
+    if isinstance(value, Image):
+        return "{} x {}".format(*value.size)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -68,9 +68,9 @@ def _trained(m: Measurement) -> dict[str, Any]:
         "verdict": m.verdict,
         "why": m.why,
         "ratio": round(m.ratio, 4),
-        "labels": [{"label": name, "gain": round(gain, 6)} for name, gain in m.labels_gained],
+        "labels": [{"label": name, "gain": round(gain, 12)} for name, gain in m.labels_gained],
         "rows_needed": m.rows_needed,
-        "smallest_gain_seen": round(m.chosen.gain.high - m.chosen.gain.mean, 6),
+        "smallest_gain_seen": round(m.chosen.gain.high - m.chosen.gain.mean, 12),
         "seeds": m.seeds,
         "fits": m.fits,
     }
@@ -93,10 +93,10 @@ def _described(found: Described) -> dict[str, Any]:
             {
                 "of": x.of,
                 "what": x.what,
-                "real": None if x.real is None else round(x.real, 6),
-                "made": None if x.made is None else round(x.made, 6),
-                "distance": round(x.distance, 6),
-                "null": None if x.null is None else round(x.null, 6),
+                "real": None if x.real is None else round(x.real, 12),
+                "made": None if x.made is None else round(x.made, 12),
+                "distance": round(x.distance, 12),
+                "null": None if x.null is None else round(x.null, 12),
                 "things": list(x.things),
             }
             for x in found.traits
@@ -112,4 +112,4 @@ def _described(found: Described) -> dict[str, Any]:
 
 
 def _interval(x: Interval) -> dict[str, float]:
-    return {"mean": round(x.mean, 6), "low": round(x.low, 6), "high": round(x.high, 6)}
+    return {"mean": round(x.mean, 12), "low": round(x.low, 6), "high": round(x.high, 6)}

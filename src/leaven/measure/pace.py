@@ -6,7 +6,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
-from leaven.terminal import clock
+from leaven.terminal import in_words
 
 
 class Pace:
@@ -45,5 +45,5 @@ class Pace:
         rate = self.done / max(1e-3, self.last - self.began)
         speed = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s" if rate >= 1 else f"{1 / rate:.0f} s each"
         left = self.left()
-        rest = f"   {clock(left)} left" if left is not None and self.done < self.of else ""
+        rest = f"   {in_words(left)} left" if left is not None and self.done < self.of else ""
         return f"{self.done:,} of {self.of:,}   {speed}{rest}"

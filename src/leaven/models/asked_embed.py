@@ -37,7 +37,8 @@ def on_a_server(named: Mapping[str, str]) -> str:
 class AskedEmbed:
     """Plays ``embed`` where the models are; ``run`` waits for a coroutine on their loop.
 
-    A server embeds texts (``/v1/embeddings``), another player the ``kinds`` that it names; ``rest`` has the others.
+    A server embeds texts (``/v1/embeddings``), another player the ``kinds`` that it names.  All others are embedded
+    here, by what has nothing to choose: so the model's name alone says how vectors came about.
     """
 
     def __init__(
@@ -45,12 +46,11 @@ class AskedEmbed:
         asker: Asker,
         player: Player,
         run: Callable[[Coroutine[Any, Any, Any]], Any],
-        rest: LocalModels | None = None,
     ) -> None:
         self.name = player.uri
         self.asker, self.player = asker, player
         self._run = run
-        self._rest = rest or LocalModels({"name": "wordllama"})
+        self._here = LocalModels({"name": "wordllama"})
 
     def embed(self, items: Sequence[Item]) -> np.ndarray:
         """n x d, float32, unit length; all items are of one kind."""
@@ -59,7 +59,7 @@ class AskedEmbed:
         named = [_named(item) for item in items]
         each = dict(zip(named, items, strict=True))
         if not items or not self._plays(kind_of(items), named):
-            return self._rest.embed(items)
+            return self._here.embed(items)
         found = self._run(self._vectors(each))
         width = max((len(v) for v in found.values()), default=0)
         out = np.zeros((len(items), width), np.float32)

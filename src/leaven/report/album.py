@@ -86,7 +86,7 @@ class Album:
             for row in self.content.as_read(ids):
                 for name in names:
                     try:
-                        [sound] = to_values("audio", [row[name]])
+                        [sound] = to_values("audio", [row.get(name)])
                         rates.append(sound.rate if sound else 0)
                     except (Broken, MissingExtra):
                         continue

@@ -42,7 +42,11 @@ BUILT_IN = {
     "audio-features": ("audio-features", "none of its own"),
     "wordllama": ("wordllama, l2_supercat_256: static vectors of English words", "MIT"),
     "hashed": ("hashed character pieces, fitted on these rows", "none of its own"),
+    "espeak": ("espeak-ng, a program that is called: synthetic voices", "GPL-3.0-or-later, of the program"),
+    "pocketsphinx": ("pocketsphinx, with the English model in its wheel", "BSD-2-Clause"),
+    "apertium": ("apertium, a program that is called: rules and a dictionary", "GPL-2.0-or-later, of the program"),
 }
+"""What plays a role without being asked for by a user's model: its name, and its licence."""
 SEEN = {
     "image-features": "edges, texture, colours and layout of images; no weights",
     "audio-features": "cepstra of sounds; no weights",
@@ -111,7 +115,7 @@ def card(content: Content, licence: str | None, language: Sequence[str]) -> str:
 def _front(content: Content, licence: str | None, language: Sequence[str], real: int, made: int) -> str:
     """The hub's own keys; those that are not known are left out."""
     name = str(content.said.get("data", ""))
-    kinds = set(content.dataset.types.values())
+    kinds = {*content.dataset.types.values(), *(content.kinds[name] for name in content.media)}
     said: dict[str, Any] = {"pretty_name": f"{_title(name)}, raised with leaven"}
     if language:
         said["language"] = list(language)
@@ -185,9 +189,10 @@ def _in_words(step: Step) -> str:
 
 def _models(content: Content) -> str:
     rows = []
-    for role, name in content.models.items():
-        what, where, licence = _model(name)
-        rows.append((_plain(role), what, where, licence, _did(content, role, name)))
+    for role, names in content.models.items():
+        for name in names.split(", ") if role == "embed" else [names]:  # texts and images may each have one
+            what, where, licence = _model(name, _known(content, name))
+            rows.append((_plain(role), what, where, licence, _did(content, role, name)))
     recipe = content.recipe
     if recipe and any("fill" in step.op.roles for step in recipe.steps()) and "fill" not in content.models:
         rows.append(("fill", "n-gram", "this machine", "none of its own", HERE["fill"]))
@@ -195,17 +200,30 @@ def _models(content: Content) -> str:
         rows.append(("student", "linear", "this machine", "none of its own", HERE["student"]))
     if not rows:
         return "None: the steps are transforms without a model."
-    return _table(["role", "name", "where it ran", "licence", "what it did"], rows) + "\n\nRevisions: not known."
+    # Of what is built in the name tells the version.
+    revisions = "\n\nRevisions: not known." if any(licence == "not known" for _, _, _, licence, _ in rows) else ""
+    return _table(["role", "name", "where it ran", "licence", "what it did"], rows) + revisions
+
+
+def _known(content: Content, name: str) -> str:
+    """What the ledger calls a model: its version, of those that have one."""
+    return str((content.said.get("ledger_names") or {}).get(name, name))
 
 
 NO_MODELS = {"recorded": "recorded answers", "fake": "none: made-up texts of the right form"}
 
 
-def _model(uri: str) -> tuple[str, str, str]:
+def _model(uri: str, known: str) -> tuple[str, str, str]:
     """A model's name, where it ran and its licence, without the address of a server or a folder."""
-    if uri in BUILT_IN:
-        name, licence = BUILT_IN[uri]
-        return _plain(name), "this machine", licence
+    own = uri if uri in BUILT_IN else "apertium" if uri.startswith("apertium:") else ""
+    if own:
+        name, licence = BUILT_IN[own]
+        version = re.search(r" (\d[\w.-]*)$", known)
+        pair = f", {uri.partition(':')[2]}" if own == "apertium" else ""
+        if version:
+            program, comma, rest = name.partition(",")
+            name = f"{program} {version[1]}{comma}{rest}"
+        return _plain(name + pair), "this machine", licence
     provider, colon, rest = uri.partition(":")
     name, _, address = (rest if colon else uri).partition("@")
     if not colon:
@@ -219,11 +237,7 @@ def _model(uri: str) -> tuple[str, str, str]:
     else:
         where = _plain(provider)
     if provider in ("recorded", "fake"):
-        return (
-            {"recorded": "recorded answers", "fake": "none: made-up texts of the right form"}[provider],
-            where,
-            "not known",
-        )
+        return NO_MODELS[provider], where, "not known"
     return _name(name), where, "not known"
 
 
@@ -234,7 +248,7 @@ def _name(name: str) -> str:
 
 
 def _did(content: Content, role: str, name: str) -> str:
-    known = (content.said.get("ledger_names") or {}).get(name, name)
+    known = _known(content, name)
     steps = {c.step: c.calls for c in content.calls if c.model == known}
     if steps:
         return ", ".join(f"step {_plain(step)}, {n:,} calls" for step, n in steps.items())

@@ -16,6 +16,7 @@ from typing import Any
 
 from leaven.engine.folder import Folder
 from leaven.errors import DataError, LeavenError
+from leaven.fields import VALUE
 from leaven.io import dataset as datasets
 from leaven.plain_yaml import load
 from leaven.recipe import Recipe, advance, build
@@ -85,10 +86,9 @@ class Content:
 
     @cached_property
     def media(self) -> list[str]:
-        """The columns that hold images or sounds; the first is what marks are on."""
+        """The columns that hold images or sounds, those that steps made too; the first is what marks are on."""
         first = self.dataset.main("image") or self.dataset.main("audio")
-        found = self.columns_of(*MEDIA) if first else []
-        return sorted(found, key=lambda name: name != self.dataset.columns[first])
+        return sorted(self.columns_of(*MEDIA), key=lambda name: name != self.dataset.columns.get(first))
 
     @cached_property
     def light(self) -> list[str]:
@@ -99,7 +99,9 @@ class Content:
     @cached_property
     def said_of(self) -> list[str]:
         """The columns whose texts are shown beside a picture: those of the data, and those that steps wrote."""
-        here = dict.fromkeys((*self.texts.values(), *self.columns_of(*TEXTS)))
+        read = self.dataset.columns.values()
+        noted = [name for name in self.columns_of(VALUE) if name not in read]  # a transcript, a hard negative
+        here = dict.fromkeys((*self.texts.values(), *self.columns_of(*TEXTS), *noted))
         return list(here) if self.media else list(self.texts.values())
 
     # -- run.json -----------------------------------------------------------------------------------------------------

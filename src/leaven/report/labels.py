@@ -82,7 +82,9 @@ def _labels(content: Content) -> str:
 
 def _sentence(balance: dict[str, tuple[int, int]], gains: dict[str, float]) -> str:
     made = [m for _, m in balance.values()]
-    said = f"{len(balance):,} labels; {min(made):,} to {max(made):,} made rows each."
+    each = " to ".join(dict.fromkeys(f"{n:,}" for n in (min(made), max(made))))
+    one, row = "" if len(balance) == 1 else "s", "row" if max(made) == 1 else "rows"
+    said = f"{len(balance):,} label{one}; {each} made {row} each."
     if none := sum(m == 0 for m in made):
         said += f" {none:,} got none."
     if gains:

@@ -9,8 +9,7 @@ from leaven.report.album import Album, Scale
 from leaven.report.content import MARKS, Content
 from leaven.report.drawn import in_words, moved
 from leaven.report.marked import plain
-
-SOFT = 5
+from leaven.show import drawn
 
 
 def with_pictures(
@@ -38,15 +37,10 @@ def with_pictures(
 def soft_label(content: Content, row: Mapping[str, Any]) -> str:
     """``cat 0.72, dog 0.28``; nothing where one label has it all."""
     for name in content.columns_of("label_probs"):
-        found = sorted(row.get(name) or (), key=lambda item: -item["prob"])
+        found = row.get(name) or ()
         if len(found) > 1:
-            said = ", ".join(f"{item['label']} {_share(item['prob'])}" for item in found[:SOFT])
-            return said + (f" and {len(found) - SOFT:,} more" if len(found) > SOFT else "")
+            return drawn.soft_label(found)
     return ""
-
-
-def _share(p: float) -> str:
-    return "under 0.01" if p < 0.005 else f"{p:.3f}" if 0.995 <= p < 1 else f"{p:.2f}"
 
 
 def switch(album: Album | None) -> str:

@@ -44,8 +44,8 @@ def _quality(content: Content, vectors: Vectors, album: Album | None) -> str:
             f"{plain(m.group)}<span>{plain(m.name)}</span>",
             strip(_title(m), m.made.mean, m.made.low, m.made.high, (m.null.low, m.null.high)),
             _value(m, m.made.mean),
-            f"{_value(m, m.made.low)} to {_value(m, m.made.high)}",
-            f"{_value(m, m.null.low)} to {_value(m, m.null.high)}",
+            _range(m, m.made.low, m.made.high),
+            _range(m, m.null.low, m.null.high),
             f'<span class="{m.stands}">{plain(m.says[m.stands])}</span>{_worst(m, album)}',
         )
         for m in found
@@ -64,7 +64,12 @@ def _quality(content: Content, vectors: Vectors, album: Album | None) -> str:
 
 
 def _title(m: Measure) -> str:
-    return f"{m.name}: {_value(m, m.made.mean)}, null {_value(m, m.null.low)} to {_value(m, m.null.high)}"
+    return f"{m.name}: {_value(m, m.made.mean)}, null {_range(m, m.null.low, m.null.high)}"
+
+
+def _range(m: Measure, low: float, high: float) -> str:
+    ends = dict.fromkeys((_value(m, low), _value(m, high)))
+    return " to ".join(ends)
 
 
 def _value(m: Measure, value: float) -> str:

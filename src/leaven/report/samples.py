@@ -194,7 +194,7 @@ def texts_of(content: Content, row: Mapping[str, Any], parent: Mapping[str, Any]
     out = []
     for column in content.said_of:
         value = row.get(column)
-        if content.media and parent and value == parent.get(column):
+        if content.media and (value == parent.get(column) if parent else value is None):
             continue  # beside the picture that changed, what did not change is left out
         if isinstance(value, list):
             out += _several(column, value, parent.get(column) if parent else None)

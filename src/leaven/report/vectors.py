@@ -227,7 +227,8 @@ def _smaller(item: Any) -> Any:
 
 def _kind(content: Content) -> str:
     """What the page embeds, texts or the main image or sound: what the run embedded, else what its steps change."""
-    media = content.kinds[content.media[0]] if content.media else "text"
+    real = content.media and content.media[0] in content.dataset.columns.values()
+    media = content.kinds[content.media[0]] if real else "text"  # what a step made of texts has no real ones
     if media == "text" or content.models.get("embed") in ("wordllama", "hashed"):
         return "text"
     steps = list(content.recipe.steps()) if content.recipe else []

@@ -15,16 +15,14 @@ if TYPE_CHECKING:
 
 HEAD = ("step", "records", "calls", "tokens in", "tokens out", "USD")
 WIDTHS = (30, 15, 12, 18, 18)
+OFFLINE = 76
+"""The width of a step where no model is asked."""
 
 
 def lines(plan: Plan, out: Path | None) -> list[str]:
     """The answer of the command."""
-    said = [_row(HEAD)]
-    for number, line in enumerate(plan.lines, 1):
-        said.append(_line(number, line))
-    if len(plan.lines) > 1:
-        total = [_span(plan.total(name)) for name in ("calls", "tokens_in", "tokens_out")]
-        said.append(_row(("total", "", *total, _usd(plan.usd))))
+    asks = plan.total("calls")[1] > 0 or plan.stored > 0
+    said = _priced(plan) if asks else _offline(plan)
     said += _notes(plan)
     for step, record, text in plan.prompts:
         said.append(f"First prompt of {step}, record {record[:6]}, in full:")
@@ -58,6 +56,23 @@ def as_json(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _priced(plan: Plan) -> list[str]:
+    said = [_row(HEAD), *(_line(number, line) for number, line in enumerate(plan.lines, 1))]
+    if len(plan.lines) > 1:
+        total = [_span(plan.total(name)) for name in ("calls", "tokens_in", "tokens_out")]
+        said.append(_row(("total", "", *total, _usd(plan.usd))))
+    return said
+
+
+def _offline(plan: Plan) -> list[str]:
+    """Steps and records; where nothing is asked, the rest would be naughts."""
+    said = [f"{HEAD[0]:<{OFFLINE}}{HEAD[1]}"]
+    for number, line in enumerate(plan.lines, 1):
+        records = "" if line.title.startswith("keeps") else _span(line.records)
+        said.append(f"{cut(f'{number} {line.title}', OFFLINE - 1):<{OFFLINE}}{records}".rstrip())
+    return said
+
+
 def _row(cells: tuple[str, ...]) -> str:
     return ("".join(f"{cell:<{width}}" for cell, width in zip(cells, WIDTHS, strict=False)) + cells[5]).rstrip()
 
@@ -88,9 +103,7 @@ def _usd(values: Range | None) -> str:
     low, high = values
     if high == 0:
         return "0"
-    if high >= 0.1:
-        return f"{low:.2f}-{high:.2f}"
-    return f"{dollars(low)}-{dollars(high)}" if low != high else dollars(low)
+    return "-".join(dict.fromkeys(f"{end:.2f}" if high >= 0.1 else dollars(end) for end in (low, high)))
 
 
 def _notes(plan: Plan) -> list[str]:
@@ -136,9 +149,9 @@ def _time(plan: Plan) -> str:
 
 
 def _minutes(low: float, high: float) -> str:
-    if high < 90:
-        return f"{max(1, round(low))} to {max(1, round(high))} seconds"
-    return f"{max(1, round(low / 60))} to {max(1, round(high / 60))} minutes"
+    unit, name = (1, "second") if high < 90 else (60, "minute")
+    ends = [max(1, round(end / unit)) for end in (low, high)]
+    return " to ".join(dict.fromkeys(map(str, ends))) + f" {name}{'' if ends[1] == 1 else 's'}"
 
 
 def _keeps_before_asking(plan: Plan) -> bool:
