@@ -1,21 +1,22 @@
 """How fast images and sounds are changed: leaven's step beside a bare loop over the same libraries.
 
-    python -m benchmarks.media_throughput [--records 1024] [--repeat 5]
+    python -m benchmarks.media_throughput [--records 2048]
 
 *Bare*: for each file decode (Pillow, soundfile), the same kinds of change with drawn amounts (one cv2.warpAffine and
 one 256-entry LUT; Signalsmith Stretch and noise at an SNR), encode; one core, nothing written.  *leaven*: the whole
-step of a run with one worker and with two: records, draws, history, ids, and the part files written.  Two workers are
-started before the clock, which starts with the step.  The three take turns ``--repeat`` times; each time is the median.
+step of a run: records, draws, history, ids, and the part files written.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,14 @@ from PIL import Image as Pillow
 
 from leaven.engine.folder import Folder
 from leaven.engine.local import Engine
+from leaven.engine.stage import Stage
+from leaven.engine.workers import Job, Workers, work
 from leaven.io import dataset as datasets
 from leaven.plain_yaml import load
 from leaven.recipe import build, check
 from leaven.storage import arrow_of
 
-SIZES = ((32, 32), (256, 256), (500, 375), (640, 480))
+SIZES = ((32, 32), (256, 256), (500, 375), (640, 480), (1024, 768))
 """Width and height of CIFAR's images, of thumbnails, and of usual photographs (ImageNet, COCO)."""
 RATE, SECONDS = 16_000, 3.0
 STEPS = {
@@ -109,67 +112,93 @@ def bare(kind: str, files: Sequence[bytes]) -> float:
     return time.perf_counter() - began
 
 
-def leaven(kind: str, data: datasets.Dataset, workers: int, scratch: Path) -> float:
+class Kept(Workers):
+    """Remembers the parts that a run does, and outlives it, as the processes of a long run would."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number, (), ())
+        self.stage: Stage | None = None
+        self.jobs: list[Job] = []
+
+    def run(self, stage: Stage, jobs: Sequence[Job]) -> Iterator[dict[str, int]]:
+        self.stage, self.jobs = stage, list(jobs)
+        return super().run(stage, jobs)
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def run(kind: str, data: datasets.Dataset, workers: Workers, folder: Path) -> float:
     """Seconds from the first part to the last."""
     text = f"fields: [{kind}, label]\nsteps: {STEPS[kind]}"
     recipe = check(build(load(text, "r"), text=text, where="r", name="r"), data.typed(), data.counts)
-    with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        engine = Engine(recipe, data, Folder(Path(folder)), workers=workers)
-        if workers > 1:
-            _start(engine, workers)
-        began = time.perf_counter()
-        engine.run()
-        return time.perf_counter() - began
+    engine = Engine(recipe, data, Folder(folder))
+    engine.pool = workers
+    began = time.perf_counter()
+    engine.run()
+    return time.perf_counter() - began
 
 
-def _start(engine: Engine, workers: int) -> None:
-    """Processes that have imported what they need: a long run pays for that once."""
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
+def beside(kind: str, data: datasets.Dataset, files: Sequence[bytes], seconds: float, folder: Path) -> list[float]:
+    """Milliseconds a record of the bare loop and of leaven on one core, and their ratio: medians over parts, each of
+    which is done by both in turn, since a shared machine has slow and fast seconds."""
+    kept = Kept(1)
+    run(kind, data, kept, folder)
+    assert kept.stage
+    found: list[tuple[float, float, float]] = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        for i, job in enumerate(kept.jobs):
+            rows = job.piece.read().num_rows
+            without = bare(kind, [files[(i * 64 + k) % len(files)] for k in range(rows)]) / rows
+            began = time.perf_counter()
+            work(job, kept.stage)
+            took = (time.perf_counter() - began) / rows
+            found.append((1000 * without, 1000 * took, took / without))
+    return [statistics.median(column) for column in zip(*found, strict=True)]
 
-    from leaven.engine.workers import start_worker
 
-    engine.pool.pool = ProcessPoolExecutor(workers, get_context("spawn"), start_worker, ((), ()))
-    list(engine.pool.pool.map(_import, range(4 * workers)))
-
-
-def _import(_: int) -> None:
-    import cv2  # noqa: F401
-    import soundfile  # noqa: F401
-
-    from leaven.audio import add_noise, alter_sound  # noqa: F401
-    from leaven.image import shade, warp  # noqa: F401
-
-    time.sleep(0.05)
+def twice(kind: str, data: datasets.Dataset, turns: int, folder: Path) -> float:
+    """How many times as fast two processes are as one: the median over turns, the first of which does not count, since
+    modules are imported and memory is touched in it."""
+    two = Kept(2)
+    found = []
+    for turn in range(turns + 1):
+        one = run(kind, data, Kept(1), folder / f"one{turn}")
+        found.append(one / run(kind, data, two, folder / f"two{turn}"))
+    if two.pool:
+        two.pool.end(None)
+    return statistics.median(found[1:])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--records", type=int, default=1024)
-    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--records", type=int, default=2048)
+    parser.add_argument("--seconds", type=float, default=12)
+    parser.add_argument("--turns", type=int, default=3)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    print("| | records | bare, ms each | 1 worker | beside bare | 2 workers | beside 1 |")
-    print("|---|---|---|---|---|---|---|")
-    with tempfile.TemporaryDirectory() as folder:
-        for size in SIZES:
-            n = arguments.records * (4 if size[0] < 100 else 1)
-            line(Path(folder), "image", f"JPEG, {size[0]} x {size[1]}", [photo(i, size) for i in range(n)], arguments)
-        files = [sound(i) for i in range(arguments.records // 2)]
-        line(Path(folder), "audio", f"WAV, {SECONDS:g} s at {RATE // 1000} kHz", files, arguments)
+    print("| | bare, ms | leaven, ms | beside bare | records | 2 workers beside 1 |")
+    print("|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, kind, make, n in cases(arguments.records):
+            folder = Path(scratch) / name
+            folder.mkdir()
+            files = [make(i) for i in range(n)]
+            read: Any = datasets.read(
+                table(folder / "data.parquet", kind, files), folder / "data", fields={kind: kind, "label": "label"}
+            )
+            without, took, ratio = beside(kind, read, files, arguments.seconds, folder / "beside")
+            faster = twice(kind, read, arguments.turns, folder)
+            print(f"| {name} | {without:.2f} | {took:.2f} | {ratio:.2f} | {n:,} | {faster:.2f} x |", flush=True)
+            shutil.rmtree(folder)
 
 
-def line(folder: Path, kind: str, name: str, files: Sequence[bytes], arguments: argparse.Namespace) -> None:
-    n = len(files)
-    path = table(folder / f"{name}.parquet", kind, files)
-    read: Any = datasets.read(path, folder / name, fields={kind: kind, "label": "label"})
-    took: dict[str, list[float]] = {"bare": [], "1": [], "2": []}
-    for _ in range(arguments.repeat):
-        took["bare"].append(bare(kind, files))
-        took["1"].append(leaven(kind, read, 1, folder))
-        took["2"].append(leaven(kind, read, 2, folder))
-    b, one, two = (1000 * statistics.median(took[key]) / n for key in ("bare", "1", "2"))
-    print(f"| {name} | {n:,} | {b:.2f} | {one:.2f} | {one / b:.2f} | {two:.2f} | {one / two:.2f} x |", flush=True)
+def cases(records: int) -> Iterator[tuple[str, str, Callable[[int], bytes], int]]:
+    for size in SIZES:
+        n = 4 * records if size[0] < 100 else records
+        yield f"JPEG, {size[0]} x {size[1]}", "image", partial(photo, size=size), n
+    yield f"WAV, {SECONDS:g} s at {RATE // 1000} kHz", "audio", sound, records // 2
 
 
 if __name__ == "__main__":

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from leaven.asks import Asks
 from leaven.context import Asking
-from leaven.engine.folder import write_whole
 from leaven.engine.part import ask_part
-from leaven.engine.pieces import going, table_bytes
+from leaven.engine.pieces import going, write_table
 from leaven.errors import BudgetReached, More
 from leaven.models.asked_embed import AskedEmbed, on_a_server
 from leaven.models.asker import Asker, Stopped
@@ -146,7 +145,7 @@ class ModelDesk:
 
         async def one(job: Job, table: Any) -> None:
             finish = await ask(table, told)
-            await asyncio.to_thread(lambda: write_whole(Path(job.out), table_bytes(finish())))
+            await asyncio.to_thread(lambda: write_table(Path(job.out), finish()))
 
         try:
             for job in jobs:

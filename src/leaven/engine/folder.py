@@ -185,10 +185,16 @@ def arrays_bytes(arrays: Mapping[str, Any]) -> bytes:
 
 
 def write_whole(path: Path, data: bytes) -> None:
+    with whole(path) as aside:
+        aside.write_bytes(data)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
     """Write aside, then rename: whoever is killed leaves the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_bytes(data)
+    yield aside
     aside.replace(path)
 
 

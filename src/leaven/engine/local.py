@@ -23,7 +23,7 @@ from leaven.draws import Draw
 from leaven.engine.asking import ModelDesk, asking_of, records_of
 from leaven.engine.folder import Folder, arrays_bytes, write_whole
 from leaven.engine.part import for_all, within_part
-from leaven.engine.pieces import Piece, going, side_by_side, table_bytes
+from leaven.engine.pieces import Piece, going, side_by_side, write_table
 from leaven.engine.reporter import Reporter, Silent
 from leaven.engine.rows import kinds_of, to_table
 from leaven.engine.stage import BELOW, DECIDED, Join, Run, Split, Stage
@@ -208,7 +208,7 @@ class Engine:
             return print_, str(self.dataset.path("source"))
         path = self.folder.states / f"{print_}.arrow"
         if not path.is_file():
-            write_whole(path, table_bytes(self.set_table(name, {*self.schema.names, *self.typed, *self.written}), None))
+            write_table(path, self.set_table(name, {*self.schema.names, *self.typed, *self.written}), None)
         return print_, str(path)
 
     def no_test_row(self, start: str, stream: Stream, columns: Mapping[str, Column]) -> None:
@@ -360,7 +360,7 @@ class Engine:
         name = digest(*said).hex()
         path = self.folder.parts / f"{name}.arrow"
         if not path.exists():
-            write_whole(path, table_bytes(table))
+            write_table(path, table)
         return Piece(str(path), name)
 
     def dev_accuracy(self) -> float:

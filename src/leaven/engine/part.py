@@ -43,7 +43,7 @@ from leaven.models.calls import CallFailed
 from leaven.operators import Keep, Make, Note
 from leaven.recipe import Step
 from leaven.records import Entry, Record, Refuse, canonical, child_id, digest
-from leaven.storage import ANNOTATIONS, MEDIA, settle
+from leaven.storage import ANNOTATIONS, settle
 
 if TYPE_CHECKING:
     from leaven.context import Asking, Models
@@ -102,7 +102,7 @@ async def ask_part(
 
 
 AT_A_TIME = 16
-ROOTS_AT_A_TIME = 8
+ROOTS_AT_A_TIME = 4
 
 Found = list[Record] | Mapping[str, Any] | Exception
 """What asking about a record came to: its children, its new columns, or why there are none."""
@@ -120,7 +120,6 @@ class _Part:
         self.states = states
         self.models = models
         self.drawn = drawn
-        self.media = any(column.type in MEDIA for column in stage.columns.values())
         self.out: list[tuple[int, Record]] = []
         self.needed = stage.lineage[0] | stage.lineage[1]
         self.seen: dict[tuple[str, int], dict[str, int]] = {}
@@ -129,7 +128,7 @@ class _Part:
         """The rows as records through all steps, and back into a table."""
         records = to_records(table, self.stage)
         records.sort(key=lambda record: record.order)
-        records = self.by_roots(records) if self.media else self.through(records)
+        records = self.by_roots(records) if self.stage.media else self.through(records)
         extra = self.deciding(self.stage.deciding, records) if self.stage.deciding else {}
         return to_table(records, self.out, extra, self.stage)
 

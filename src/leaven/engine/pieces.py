@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from leaven.engine.folder import whole
 from leaven.engine.stage import GOES_ON
 from leaven.records import digest
 
@@ -46,14 +47,15 @@ class Piece:
             return reader.read_all()
 
 
-def table_bytes(table: pa.Table, compression: str | None = "lz4") -> bytes:
-    """A table as a file; without compression it can be mapped into memory."""
-    sink = pa.BufferOutputStream()
+def write_table(path: Path, table: pa.Table, compression: str | None = "lz4") -> None:
+    """A table as a file, whole or not at all; without compression it can be mapped into memory."""
     options = pa.ipc.IpcWriteOptions(compression=compression)
-    with pa.ipc.new_file(sink, table.schema, options=options) as writer:
+    with (
+        whole(path) as aside,
+        pa.OSFile(str(aside), "wb") as sink,
+        pa.ipc.new_file(sink, table.schema, options=options) as writer,
+    ):
         writer.write_table(table.combine_chunks())
-    found: bytes = sink.getvalue().to_pybytes()
-    return found
 
 
 def going(table: pa.Table) -> pa.Table:

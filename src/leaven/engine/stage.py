@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from leaven.fields import Column
 from leaven.io.dataset import SET_BITS, SETS
 from leaven.recipe import Step
+from leaven.storage import MEDIA
 
 GOES_ON, REFUSED, FAILED, LEFT = range(4)
 DECIDED = "_k_"
@@ -79,6 +80,11 @@ class Stage:
     lineage: tuple[frozenset[str], frozenset[str]]
     decided: Run | None = None
     deciding: Run | None = None
+
+    @property
+    def media(self) -> bool:
+        """Whether its records hold images or sounds."""
+        return any(column.type in MEDIA for column in self.columns.values())
 
     def runs(self) -> list[Run]:
         """All its steps, the keeps at its two ends too."""

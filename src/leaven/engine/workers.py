@@ -18,14 +18,14 @@ import numpy as np
 import pyarrow as pa
 
 from leaven.context import Rows
-from leaven.engine.folder import Folder, write_whole
+from leaven.engine.allocator import keep_freed_memory
+from leaven.engine.folder import Folder
 from leaven.engine.part import run_part
-from leaven.engine.pieces import Piece, table_bytes
+from leaven.engine.pieces import Piece, write_table
 from leaven.engine.rows import kinds_of
 from leaven.engine.stage import DECIDED, Stage
 from leaven.models.embedders import LocalModels
 from leaven.operators import find
-from leaven.storage import MEDIA
 
 if TYPE_CHECKING:
     from leaven.context import Models
@@ -91,6 +91,8 @@ class Workers:
     def run(self, stage: Stage, jobs: Sequence[Job]) -> Iterator[dict[str, int]]:
         """Run the parts of a stage; how many records went which way, as each part ends."""
         if self.number == 1 or len(jobs) == 1:
+            if stage.media:
+                keep_freed_memory()
             for job in jobs:
                 yield work(job, stage)
             return
@@ -123,6 +125,8 @@ def alone() -> None:
 
     Thread(target=_end_with_parent, daemon=True).start()
     threadpool_limits(1)
+    os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")  # read when it is imported
+    keep_freed_memory()
 
 
 def _end_with_parent() -> None:
@@ -152,8 +156,7 @@ def work(job: Job, stage: Stage, embed: Models | None = None) -> dict[str, int]:
     playing = embed or models(folder, job.models)
     kinds = tuple(kinds_of(stage.columns, stage.schema).items())
     done = run_part(stage, table, decision, lambda name: states(folder, name), playing, lambda path: drawn(path, kinds))
-    media = any(column.type in MEDIA for column in stage.columns.values())
-    write_whole(Path(job.out), table_bytes(done, None if media else "lz4"))  # encoded bytes get no smaller
+    write_table(Path(job.out), done, None if stage.media else "lz4")  # encoded bytes get no smaller
     counts = np.bincount(done.column("_state").to_numpy(), minlength=4)
     return {"records": len(table), "on": int(counts[0]), "refused": int(counts[1]), "failed": int(counts[2])}
 
