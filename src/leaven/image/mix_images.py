@@ -115,7 +115,8 @@ class MixImages(Make):
             new[name] = [*(mine if self.lam > 0 else []), *(added if self.lam < 1 else [])]
         if self.texts == "join":
             for name in ctx.fields_of("caption", "text"):
-                new[name] = joined(record.get(name), partner.get(name))
+                if name in partner.fields:
+                    new[name] = joined(record.get(name), partner[name])
         labels = labels_of([(self.lam, record), (1 - self.lam, partner)], ctx, self.soft)
         child = record.child({**new, **(labels or {})}, parents=[record, partner], drawn={"lam": round(self.lam, 4)})
         return child.refuse("no_label", "a label is not known") if labels is None else child
