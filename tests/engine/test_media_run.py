@@ -158,9 +158,9 @@ def test_one_and_four_workers_write_the_same_bytes(
 ):
     monkeypatch.setattr("leaven.io.sets.MEDIA_PER_PART", 3)
     found = []
-    for workers, roots in ((1, 8), (4, 8), (1, 1)):
-        monkeypatch.setattr(part, "ROOTS_AT_A_TIME", roots)
-        here = tmp_path / f"{workers}-{roots}"
+    for workers, at_once in ((1, part.AT_ONCE), (4, part.AT_ONCE), (1, 1)):
+        monkeypatch.setattr(part, "AT_ONCE", at_once)
+        here = tmp_path / f"{workers}-{at_once}"
         data = world()
         out = run(here, data, data.source, [{"any": branches}, "unique"], "--workers", str(workers))
         found.append([file.read_bytes() for name in ("train", "refused") for file in files(out / name)])

@@ -43,7 +43,7 @@ from leaven.models.calls import CallFailed
 from leaven.operators import Keep, Make, Note
 from leaven.recipe import Step
 from leaven.records import Entry, Record, Refuse, canonical, child_id, digest
-from leaven.storage import ANNOTATIONS, settle
+from leaven.storage import ANNOTATIONS, decoded_size, settle
 
 if TYPE_CHECKING:
     from leaven.context import Asking, Models
@@ -102,7 +102,8 @@ async def ask_part(
 
 
 AT_A_TIME = 16
-ROOTS_AT_A_TIME = 4
+AT_ONCE = 32_000_000
+"""Bytes of pixels and samples of the rows that come in, which are worked on together."""
 
 Found = list[Record] | Mapping[str, Any] | Exception
 """What asking about a record came to: its children, its new columns, or why there are none."""
@@ -145,13 +146,13 @@ class _Part:
         return records
 
     def by_roots(self, records: list[Record]) -> list[Record]:
-        """As ``through``, a few roots at a time, whose images and sounds are then encoded and let go: a part of large
-        photographs would not fit into memory with all its children."""
+        """As ``through``, some roots at a time, whose images and sounds are then encoded and let go: a part of large
+        photographs would not fit into memory with all its children.  As many as fit: each step works the faster the
+        more it has to do at once."""
         done: list[Record] = []
-        families = [list(of) for _, of in groupby(records, key=lambda record: record.root)]
-        for begin in range(0, len(families), ROOTS_AT_A_TIME):
+        for family in batches(records):
             aside = len(self.out)
-            some = self.through([r for family in families[begin : begin + ROOTS_AT_A_TIME] for r in family])
+            some = self.through(family)
             for record in some:
                 settle(record.fields)
             for _, record in self.out[aside:]:
@@ -448,6 +449,21 @@ class _Part:
         for name, array in op.columns(mine, ctx).items() if mine else ():
             found[name] = _spread(array, np.array(chosen, bool))
         return {f"{DECIDED}{name}": array for name, array in found.items()}
+
+
+def batches(records: Sequence[Record]) -> Iterator[list[Record]]:
+    """Whole families, as many as hold about AT_ONCE bytes of pixels and samples."""
+    some: list[Record] = []
+    size = 0
+    for _, of_root in groupby(records, key=lambda record: record.root):
+        family = list(of_root)
+        some += family
+        size += sum(decoded_size(record.fields) for record in family)
+        if size >= AT_ONCE:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 async def answered(op: Operator, record: Record, ctx: Context) -> list[Record] | Mapping[str, Any]:
