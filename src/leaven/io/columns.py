@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaven.errors import DataError, brief, listed, nearest
 from leaven.fields import TYPES, VALUE
+from leaven.io.media_columns import media_of_paths
 
 if TYPE_CHECKING:
     from leaven.io.table import Table
@@ -16,11 +17,6 @@ if TYPE_CHECKING:
 TEXT_NAMES = ("text", "sentence", "utterance", "question", "content", "review", "comment", "message", "query", "body")
 LABEL_NAMES = ("label", "labels", "category", "class", "intent", "target", "topic", "tag", "sentiment", "y")
 OURS = frozenset({"_id", "_parents", "_steps", "_scores", "_synthetic", "_weight"})
-SPLIT_NAMES = {
-    "train": "train", "training": "train",
-    "test": "test", "testing": "test",
-    "dev": "dev", "validation": "dev", "valid": "dev", "val": "dev", "eval": "dev",
-}  # fmt: skip
 BY_NAME = "guessed: by its name"
 SAMPLE, BATCHES = 1000, 16
 
@@ -113,8 +109,6 @@ def sample(table: Table) -> dict[str, list[Any]]:
 
 def _guess(kind: str, free: Sequence[str], rows: Mapping[str, list[Any]]) -> tuple[str, str]:
     """The likeliest column of a type and the reason, or two empty texts."""
-    from leaven.io.media_columns import media_of_paths  # it looks into files by the names that are here
-
     texts = {c: [str(v) for v in rows.get(c, []) if v not in (None, "")] for c in free}
     texts = {c: v for c, v in texts.items() if v}
     if kind == "label":

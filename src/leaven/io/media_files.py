@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from leaven.errors import DataError, brief
-from leaven.io.columns import SPLIT_NAMES
+from leaven.io.sets import SPLIT_NAMES
 
 IMAGE_ENDS = frozenset(
     ["jpg", "jpeg", "jpe", "jfif", "png", "bmp", "dib", "gif", "tif", "tiff", "webp", "pbm", "pgm", "ppm", "pnm", "tga",

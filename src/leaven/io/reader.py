@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from leaven.errors import DataError, brief, listed
 from leaven.fields import TYPES
-from leaven.io.columns import BY_NAME, OURS, SPLIT_NAMES, Mapped, map_columns
+from leaven.io.columns import BY_NAME, OURS, Mapped, map_columns
 from leaven.io.elsewhere import way_to
 from leaven.io.encoded import read_media
 from leaven.io.json_rows import HELD
 from leaven.io.media_columns import LOOKED_AT, is_address, is_media, media_of_paths
-from leaven.io.sets import ID, MEDIA_PER_PART, OWN, ROW, RowSet, row_hashes
+from leaven.io.sets import ID, MEDIA_PER_PART, OWN, ROW, SPLIT_NAMES, RowSet, row_hashes
 from leaven.io.table import Table, check_lengths
 from leaven.media.broken import Broken
 from leaven.records import digest, folded

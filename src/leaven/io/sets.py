@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SETS = ("source", "dev", "test", "pool", "given")
+SPLIT_NAMES = {
+    "train": "train", "training": "train",
+    "test": "test", "testing": "test",
+    "dev": "dev", "validation": "dev", "valid": "dev", "val": "dev", "eval": "dev",
+}  # fmt: skip
+"""What files, folders and columns call a set of the user's own."""
 ROWS_PER_PART = 1000
 MEDIA_PER_PART = 64
 """Rows of a part where they hold images or sounds: each is a thousand times the work, and the size, of a text."""

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from leaven.errors import DataError, MissingExtra, nearest
 from leaven.io.class_names import class_names, with_names
-from leaven.io.columns import SPLIT_NAMES
 from leaven.io.delimited import open_csv
 from leaven.io.json_rows import open_json
 from leaven.io.media_columns import FEW, kinds_of, with_media
 from leaven.io.media_files import Warn
 from leaven.io.media_folder import open_media
 from leaven.io.memory import of_datasets, open_memory
+from leaven.io.sets import SPLIT_NAMES
 from leaven.io.table import (
     BATCH,
     LONGEST_CELL,
