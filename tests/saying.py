@@ -94,6 +94,8 @@ class Saying:
             def log_message(self, *args: object) -> None: ...
 
         class Quiet(ThreadingHTTPServer):
+            request_queue_size = 128  # with 5, calls at a time wait a second to be heard
+
             def handle_error(self, *args: object) -> None: ...
 
         self.server = Quiet(("127.0.0.1", 0), Handler)

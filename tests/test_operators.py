@@ -40,9 +40,11 @@ CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "ask": ([CHILDREN], {"prompt": "Is this polite? {{ text }}", "into": {"polite": "bool"}}),
     "blanks": ([], {"ratio": 0.5}),
     "code_switch": ([], {"to": ["spa"], "lexicon": "words.csv", "words": 0.5, "n": 2}),
+    "cluster": ([CHILDREN], {"k": 3}),
     "collage": ([], {"n": 2, "soft": True, "holds": ["caption"]}),
     "concepts": ([], {"graph": "graph.csv", "lang": "spa", "target": "eng"}),
     "copy_paste": ([], {"n": 2}),
+    "cover": ([CHILDREN], {"share": 0.5}),
     "cut_switch": ([], {"on": ["image_left", "image_right"], "p": 1.0, "n": 2, "holds": ["boxes"]}),
     "continue": ([], {"calls": 2, "draw": {"k": 3, "same": "label"}, "prompt": SHOWN, "stop": "\n"}),
     "edit_chars": ([], {"n": 2, "p": 0.3}),
@@ -74,8 +76,10 @@ CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "top": ([CHILDREN, {"note": {"luck": "uniform(0, 1)"}}], {"n": 1, "by": "luck", "per": "root"}),
     "transcript": ([ALTERED], {}),
     "translate": ([], {"via": "spa"}),
+    "variability": ([CHILDREN], {"epochs": 3, "folds": 3}),
     "warp": ([], {"n": 2, "flip": "horizontal", "rotate": [-8, 8], "scale": [0.95, 1.05]}),
     "unique": ([CHILDREN], {"by": "ngram", "at": 0.8, "against": ["stream", "source", "test"]}),
+    "weight": ([CHILDREN], {"folds": 3}),
     "write": ([], {"n": 2, "draw": {"k": 2, "per": "label"}, "prompt": SHOWN + "Write {{ n }} about {{ label }}."}),
 }
 """For each operator the steps before it, and its parameters.  With test rows at hand."""

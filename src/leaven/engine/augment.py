@@ -282,6 +282,7 @@ def take_in(
             seed=request.seed,
             given=request.given,
             told=told,
+            pool=recipe.pool if recipe else (),
         )
         same_data(folder.path, before, dataset)
     except BaseException:

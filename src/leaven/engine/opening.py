@@ -38,10 +38,20 @@ def open_players(recipe: Recipe, named: Mapping[str, str], **how: Any) -> Player
     """Who plays the roles of a recipe.  Raises ModelError where nobody is named for one."""
     players = Players(named, config.load(), recording=recording, hints=recipe.models, **how)
     for role, nick in roles_of(recipe):
-        over, _ = players.who(role, nick)
+        over, uri = players.who(role, nick)
         if not over:
             raise nobody(role, nick, recipe.name, recipe.models.get(role, ""))
+        if role == "complete" and over != role and scored(recipe):
+            raise ModelError(
+                f"recipe {recipe.name} chooses by `logprob`, which the chat model {uri} does not give.",
+                "name a model that completes texts and gives log-probabilities: --model complete=URI",
+            )
     return players
+
+
+def scored(recipe: Recipe) -> bool:
+    """Whether a step reads the log-probability of what a model wrote: only `complete` gives one."""
+    return any("logprob" in step.op.reads() for step in recipe.steps())
 
 
 def open_desk(

@@ -107,9 +107,11 @@ def read(
     labels: str | None = None,
     seed: int = 0,
     told: Callable[[str], None] = lambda what: None,
+    pool: Collection[str] = (),
 ) -> Dataset:
     """Read files into ``folder``.  ``fields`` are the recipe's (name -> type), those in ``optional`` may be absent;
-    ``named`` maps a field to a column.  Without ``fields`` what the data holds decides.
+    ``named`` maps a field to a column; ``pool`` are the fields that rows of ``unlabelled`` must have, all but the label
+    if none are named.  Without ``fields`` what the data holds decides.
 
     ``test`` is a file or a share of the source, ``given`` a file of candidates made elsewhere.  Raises DataError for
     what cannot be used; nothing is left in the folder then that a run would read.
@@ -119,7 +121,7 @@ def read(
     table = open_table(data, warnings.append)
     descriptions = read_labels(labels) if labels else {}
     folder.mkdir(parents=True, exist_ok=True)
-    reader = Reader(folder, fields, named or {}, optional, told)
+    reader = Reader(folder, fields, named or {}, optional, told, pool)
     reader.take(table, "")
     if unlabelled:
         reader.take(open_table(unlabelled, warnings.append), "pool")

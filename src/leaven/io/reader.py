@@ -45,8 +45,11 @@ class Reader:
         named: Mapping[str, str],
         optional: Collection[str] = (),
         told: Callable[[str], None] = lambda what: None,
+        pool: Collection[str] = (),
     ) -> None:
         self.told = told
+        self.pool = pool
+        """The fields that rows without a label must have; empty: all."""
         self.folder, self.fields, self.named, self.optional = folder, dict(fields), dict(named), set(optional)
         self.sets: dict[str, RowSet] = {}
         self.mapped = Mapped({}, {})
@@ -128,6 +131,8 @@ class Reader:
         said = {n: c for n, c in self.named.items() if c in table.columns and n in wanted}
         mapped = map_columns(table, wanted, {**same, **said}, guess=False)
         for name, kind in wanted.items():
+            if into == "pool" and self.pool and name not in self.pool:
+                continue  # a step makes it
             if name not in mapped.columns and kind in TYPES:
                 column = self.mapped.columns[name]
                 raise DataError(

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from leaven.engine.opening import recording, roles_of
+from leaven.engine.opening import recording, roles_of, scored
 from leaven.errors import LeavenError
 from leaven.models import config
 from leaven.models.players import Players
@@ -51,7 +51,8 @@ def needs(recipe: Recipe, players: Players) -> str:
     lacking = []
     for role, nick in roles_of(recipe):
         over, uri = players.who(role, nick)
-        found.append(HERE[uri.partition(":")[0]] if over else "--model chat=URI")
+        model = "--model complete=URI" if role == "complete" and scored(recipe) else "--model chat=URI"
+        found.append(HERE[uri.partition(":")[0]] if over else model)
         if not over:
             continue
         try:

@@ -1,0 +1,160 @@
+"""Rows that stand for all: the sets of the fact sheet on MinPrompt, and points on a line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leaven.errors import RecipeError
+from leaven.fields import Column
+from leaven.keep.cover import Cover, _as_text, _keys, dominating, farthest_first
+
+
+class Plane:
+    """A text is its own vector."""
+
+    def embed(self, texts: Any) -> Any:
+        return np.array([[float(x) for x in text.split()] for text in texts], np.float32).reshape(-1, 2)
+
+
+def kept(found: list[str]) -> list[int]:
+    return [i for i, reason in enumerate(found) if not reason]
+
+
+def linked(*edges: tuple[int, int], n: int) -> list[dict[str, Any]]:
+    """A graph as rows: an edge is an item that both its ends hold."""
+    return [{"items": [f"{a}-{b}" for a, b in edges if row in (a, b)]} for row in range(n)]
+
+
+PATH = linked((0, 1), (1, 2), (2, 3), (3, 4), n=5)
+STAR = linked((0, 1), (0, 2), (0, 3), (0, 4), n=5)
+CYCLE = linked((0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 0), n=6)
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(PATH, [1, 3]), (STAR, [0]), (CYCLE, [0, 3])])
+def test_the_sets_of_the_fact_sheet(reasons: Any, rows: list[dict[str, Any]], expected: list[int]):
+    found = reasons(Cover(by="items"), rows)
+    assert kept(found) == expected
+    assert set(found) == {"", "covered"}
+
+
+def test_a_row_that_shares_nothing(reasons: Any):
+    rows: list[dict[str, Any]] = [{"items": ["A", "B"]}, {"items": ["B", "C"]}, {"items": ["D"]}, {"items": None}]
+    assert reasons(Cover(by="items"), rows) == ["", "covered", "alone", "alone"]
+    assert reasons(Cover(by="items", isolated="keep"), rows) == ["", "covered", "", ""]
+    assert reasons(Cover(by="items"), [{"items": []}, {"items": None}]) == ["alone", "alone"]
+
+
+def test_an_item_of_another_type_is_another(reasons: Any):
+    def row(text: str, kind: str) -> dict[str, Any]:
+        return {"items": [{"text": text, "type": kind}]}
+
+    rows = [row("Paris", "GPE"), row("Paris", "PERSON"), row("Paris", "GPE")]
+    assert reasons(Cover(by="items"), rows) == ["", "alone", "covered"]
+
+
+def test_a_text_goes_by_its_words(reasons: Any):
+    rows = [{"text": "open on sunday"}, {"text": "Sunday, or lost card?"}, {"text": "my CARD"}, {"text": "a room"}]
+    assert reasons(Cover(by="text"), rows) == ["covered", "", "covered", "alone"]
+
+
+def test_items_travel_as_texts():
+    """Also those whose bits are none, all, or where Unicode has half characters."""
+    items = [0, 2**60 - 1, 0xD7FE, 0xD7FF, 0xD800, 0xDFFF, 0xDFFF << 20]
+    texts = [_as_text({item}) for item in items] + [_as_text(set(items)), ""]
+    carried = np.array(pa.array(texts, pa.string()).to_pylist(), np.str_)
+    keys = _keys(carried)
+    assert np.count_nonzero(keys, axis=1).tolist() == [1, 1, 1, 1, 1, 1, 1, 7, 0]
+    assert len(set(keys[:7, 0])) == 7
+    assert set(keys[7]) == set(keys[:7, 0])
+
+
+def test_at_most_so_many(reasons: Any):
+    assert kept(reasons(Cover(1, by="items"), PATH)) == [1]
+    assert kept(reasons(Cover(share=0.4, by="items"), PATH)) == [1, 3]
+    assert kept(reasons(Cover(9, by="items"), PATH)) == [1, 3]
+
+
+LINE = [{"text": f"{x} 0", "label": "ab"[x > 5]} for x in (0, 1, 2, 9, 10)]
+
+
+def test_farthest_first_by_hand():
+    line = np.array([[0.0, 0], [1, 0], [2, 0], [9, 0], [10, 0]], np.float32)
+    assert farthest_first(line, 5) == [2, 4, 0, 1, 3]  # the mean is 4.4; then ties go to the first
+    assert farthest_first(np.ones((4, 2), np.float32), 3) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({"n": 1}, [2]),
+        ({"n": 2}, [2, 4]),
+        ({"n": 3}, [0, 2, 4]),
+        ({"n": 99}, [0, 1, 2, 3, 4]),
+        ({"share": 0.5}, [2, 4]),  # of five, rounded down
+        ({"share": 0.01}, [2]),  # at least one
+        ({"n": 1, "per": "label"}, [1, 3]),
+        ({"n": 2, "per": "label"}, [0, 1, 3, 4]),
+    ],
+)
+def test_vectors(reasons: Any, parameters: dict[str, Any], expected: list[int]):
+    found = reasons(Cover(on="text", **parameters), LINE, models=Plane())
+    assert kept(found) == expected
+    assert set(found) <= {"", "covered"}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sets(st.integers(1, 9), max_size=4), min_size=1, max_size=14), st.booleans())
+def test_all_that_share_are_covered_as_the_plain_greedy_does(rows: list[set[int]], keep_alone: bool):
+    keys = np.zeros((len(rows), 4), np.uint64)
+    for row, items in zip(keys, rows, strict=True):
+        row[: len(items)] = sorted(items)
+    near = [{i} | {j for j, other in enumerate(rows) if items & other} for i, items in enumerate(rows)]
+    lonely = [i for i in range(len(rows)) if near[i] == {i}]
+    left = set(range(len(rows))) - (set() if keep_alone else set(lonely))
+    expected = []
+    while left:
+        best = max(range(len(rows)), key=lambda i: (len(near[i] & left), -i))
+        expected.append(best)
+        left -= near[best]
+    chosen, alone = dominating(keys, len(rows), keep_alone=keep_alone)
+    assert chosen == expected
+    assert alone.tolist() == ([] if keep_alone else lonely)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=2, max_size=12), st.integers(1, 12))
+def test_no_row_is_farther_than_twice_the_best(points: list[tuple[int, int]], n: int):
+    """Those left out are no farther from a kept row than two kept rows are from each other."""
+    found = farthest_first(np.array(points, np.float32), min(n, len(points)))
+    assert len(set(found)) == min(n, len(points))
+    place = np.array(points, float)
+    apart = np.linalg.norm(place[:, None] - place[None], axis=2)
+    reach = apart[:, found].min(axis=1).max()
+    between = min((apart[a, b] for a in found for b in found if a != b), default=np.inf)
+    assert reach <= between + 1e-3
+
+
+def test_which_field_is_compared():
+    columns = {"label": Column("label"), "image": Column("image"), "text": Column("text")}
+    assert Cover(2).bind(columns).on == "text"
+    assert Cover(2).bind({"image": Column("image")}).reads() == {"image"}
+    assert Cover(by="items").bind({}).reads() == {"items"}
+    with pytest.raises(RecipeError, match="needs text, image or audio; the data has size"):
+        Cover(2).bind({"size": Column("value")})
+
+
+@pytest.mark.parametrize("wrong", [{}, {"n": 2, "share": 0.5}, {"n": 0}, {"share": 1.5}])
+def test_one_of_n_and_share(wrong: dict[str, Any]):
+    with pytest.raises(RecipeError):
+        Cover(**wrong)
+
+
+def test_a_number_is_no_list():
+    with pytest.raises(RecipeError, match="goes by `size`, which is no list"):
+        Cover(by="size")({"size": 3})
