@@ -161,7 +161,7 @@ class Prediction(Note):
         vectors = ctx.vectors(records, self.inputs())
         given = [r.get(self.target) for r in records]
         own = np.array([-1 if label is None else code.get(str(label), -1) for label in given], np.int64)
-        fold, trained = _folds([r.root for r in records], ctx.state)
+        fold, trained = folds_of([r.root for r in records], ctx.state)
         in_sample = (trained & (fold < 0)).astype(np.float64)
         proba = np.zeros((len(records), len(labels)))
         full = _model(ctx.state, 0, LinearState)
@@ -207,7 +207,7 @@ class _Known(NamedTuple):
     kin: int
 
 
-def _folds(roots: Sequence[str], state: State) -> tuple[np.ndarray, np.ndarray]:
+def folds_of(roots: Sequence[str], state: State) -> tuple[np.ndarray, np.ndarray]:
     """The fold of each root, -1 where the model of all rows judges; and which roots a fit saw."""
     import numpy as np
 

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from leaven.any_record.prediction import Prediction
+from leaven.any_record._by_student import ByStudent
+from leaven.any_record.prediction import folds_of
 from leaven.errors import DataError
 from leaven.fields import SCORE, Column
-from leaven.operators import Note, State
-from leaven.records import Record, place
+from leaven.operators import State
+from leaven.records import Record
 
 if TYPE_CHECKING:
     import numpy as np
 
     from leaven.context import Context, Rows
 
-BATCH = 32
-RATE = 2.0  # over the mean squared length of the features, their bias included
 
-
-class Variability(Note):
+class Variability(ByStudent):
     """Note how much the probability of a label moves from epoch to epoch, by models that never saw the record.
 
     A linear classifier over embeddings is trained on the real rows by stochastic gradient descent, and asked after
@@ -47,30 +45,10 @@ class Variability(Note):
     (1.0, True)
     """
 
-    roles: ClassVar[frozenset[str]] = frozenset({"embed"})
     over: Literal["own", "labels"] = "own"
     """Of which label: the record's own, or the one that moves most."""
     epochs: int = Field(5, ge=2, le=100)
     """How often the student goes over the rows."""
-    folds: int = Field(5, ge=0, le=20)
-    """Into how many parts the real rows are dealt; 0 trains on all of them, and judges rows that it saw."""
-    target: str = "label"
-    """The label that it learns."""
-    input: list[str] | str | None = None
-    """The fields to learn from; all texts, images and sounds but the target."""
-    group: str | None = None
-    """Real rows that agree in this field are dealt into one fold; the field of type group."""
-
-    def student(self) -> Prediction:
-        return Prediction(target=self.target, input=self.input, folds=self.folds, group=self.group)
-
-    def bind(self, columns: Mapping[str, Column]) -> Self:
-        """Take the inputs and the group that a prediction would."""
-        bound = self.student().bind(columns)
-        return self.model_copy(update={"input": bound.input, "group": bound.group})
-
-    def reads(self) -> frozenset[str]:
-        return self.student().reads()
 
     def writes(self) -> dict[str, Column]:
         about = self.student().reads()
@@ -148,26 +126,11 @@ def snapshots(vectors: np.ndarray, y: np.ndarray, C: float, epochs: int, seed: i
     """A linear classifier after each epoch of stochastic gradient descent: epochs x (features + 1) x labels, the
     intercepts last.  The penalty is that of the student, ``C``."""
     import numpy as np
-    from threadpoolctl import threadpool_limits
 
-    n, d = vectors.shape
-    with_bias = np.hstack([vectors, np.ones((n, 1))])
-    wanted = np.eye(int(y.max()) + 1)[y]
-    step = RATE / float(np.mean(np.einsum("ij,ij->i", with_bias, with_bias)))
-    table = np.zeros((d + 1, wanted.shape[1]))
-    draws = np.random.Philox(key=seed)  # raw words are the same in every numpy version
-    found = np.zeros((epochs, *table.shape), np.float32)
-    with threadpool_limits(1):
-        for epoch in range(epochs):
-            order = np.argsort(draws.random_raw(n), kind="stable")
-            for rows in np.split(order, range(BATCH, n, BATCH)):
-                scores = with_bias[rows] @ table
-                proba = np.exp(scores - scores.max(axis=1, keepdims=True))
-                proba /= proba.sum(axis=1, keepdims=True)
-                table[:d] *= 1 - min(0.5, step * len(rows) / (C * n))
-                table -= step * (with_bias[rows].T @ (proba - wanted[rows]))
-            found[epoch] = table
-    return found
+    from leaven.models.backends.linear import epochs_of
+
+    found = [np.vstack([coef, intercept]) for coef, intercept in epochs_of(vectors, y, C=C, epochs=epochs, seed=seed)]
+    return np.stack(found).astype(np.float32)
 
 
 def _fold(roots: Sequence[str], state: State) -> np.ndarray:
@@ -175,9 +138,7 @@ def _fold(roots: Sequence[str], state: State) -> np.ndarray:
     dealt."""
     import numpy as np
 
-    held, dealt = state["root_place"], state["root_fold"]
-    places = np.array([place(root) for root in roots], np.uint64)
-    at = np.minimum(np.searchsorted(held, places), len(held) - 1)
-    always = -2 if dealt.max() >= 0 else -1
-    found: np.ndarray = np.where(held[at] == places, np.where(dealt[at] < 0, always, dealt[at]), -1)
-    return found
+    fold, trained = folds_of(roots, state)
+    if state["root_fold"].max() < 0:
+        return fold
+    return np.where(trained & (fold < 0), -2, fold)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
-
-from leaven.any_record.prediction import Prediction
+from leaven.any_record._by_student import ByStudent
 from leaven.fields import SCORE, Column
-from leaven.operators import Note, State
+from leaven.operators import State
 from leaven.records import Record
 
 if TYPE_CHECKING:
     from leaven.context import Context, Rows
 
 
-class Weight(Note):
+class Weight(ByStudent):
     """Note a weight for training: how probable a student finds the record's label, having seen neither it nor its root.
 
     The student is that of `prediction`, fitted on the real rows; a row whose label no other row has is judged by
@@ -36,28 +34,8 @@ class Weight(Note):
     True
     """
 
-    roles: ClassVar[frozenset[str]] = frozenset({"embed"})
     by: Literal["confidence"] = "confidence"
     """What to weigh by: the student's probability of the record's own label."""
-    folds: int = Field(5, ge=0, le=20)
-    """Into how many parts the real rows are dealt; 0 fits on all of them, and weighs rows that it saw."""
-    target: str = "label"
-    """The label that it weighs."""
-    input: list[str] | str | None = None
-    """The fields to predict from; all texts, images and sounds but the target."""
-    group: str | None = None
-    """Real rows that agree in this field are dealt into one fold; the field of type group."""
-
-    def student(self) -> Prediction:
-        return Prediction(target=self.target, input=self.input, folds=self.folds, group=self.group)
-
-    def bind(self, columns: Mapping[str, Column]) -> Self:
-        """Take the inputs and the group that a prediction would."""
-        bound = self.student().bind(columns)
-        return self.model_copy(update={"input": bound.input, "group": bound.group})
-
-    def reads(self) -> frozenset[str]:
-        return self.student().reads()
 
     def writes(self) -> dict[str, Column]:
         return {"weight": Column(SCORE, self.reads() | {self.target}, written=False)}

@@ -13,6 +13,7 @@ from leaven.engine.asking import ModelDesk
 from leaven.engine.augment import versions
 from leaven.engine.folder import LEDGER, Folder, folder_aside
 from leaven.engine.local import Engine
+from leaven.engine.recorded_recipe import recorded_recipe
 from leaven.engine.reporter import Reporter
 from leaven.engine.write import Writer
 from leaven.errors import DataError
@@ -20,8 +21,7 @@ from leaven.io import dataset as datasets
 from leaven.models.budget import Budget
 from leaven.models.ledger import Ledger
 from leaven.models.replay import Replayed, ReplayedPlayers
-from leaven.plain_yaml import load
-from leaven.recipe import build, check
+from leaven.recipe import check
 
 FOLDERS = ("train", "refused", "failed")
 
@@ -64,17 +64,7 @@ def verify(out: Path, reporter: Reporter, *, operators: tuple[str, ...] = (), wo
         work = stack.enter_context(folder_aside())
         shutil.copytree(folder.input, work.input)
         dataset = datasets.load(work.input)
-        where = f"recipe {said['recipe']}"
-        recipe = build(
-            load(said["recipe_text"], where),
-            text=said["recipe_text"],
-            where=where,
-            name=said["recipe"],
-            sets=said["set"],
-            folders=operators,
-            folder=folder.recipe,
-        )
-        recipe = check(recipe, dataset.typed(), dataset.counts)
+        recipe = check(recorded_recipe(folder, operators), dataset.typed(), dataset.counts)
         desk, answers = None, 0
         if folder.lend_answers(work):
             ledger = Ledger(work.path / LEDGER)

@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from leaven.draws import Draw
 from leaven.engine.folder import Folder
 from leaven.engine.pieces import Piece
+from leaven.engine.recorded_recipe import recorded_recipe
 from leaven.errors import LeavenError
 from leaven.measure.bench import ANYWHERE, NO_ROOT, POOL
 from leaven.operators import Make
-from leaven.plain_yaml import load
-from leaven.recipe import build
 
 WITH = "with"
 """What the history of a child calls the other parents that a step drew."""
@@ -103,16 +102,8 @@ class Lines:
     def drawing(self) -> frozenset[str]:
         """The steps of the recipe that make something of a record and of others that they draw."""
         said = self.folder.describe()
-        where = f"recipe {said['recipe']}"
         try:
-            recipe = build(
-                load(said["recipe_text"], where),
-                text=said["recipe_text"],
-                where=where,
-                name=said["recipe"],
-                sets=said["set"],
-                folders=said.get("operators", ()),
-            )
+            recipe = recorded_recipe(self.folder, said.get("operators", ()))
         except LeavenError:  # its operators are not here: any step may have drawn
             return frozenset(entry["step"] for line in self.known.values() for entry in line.steps)
         return frozenset(step.name for step in recipe.steps() if _draws_parents(step.op))

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from leaven.engine.folder import Folder
+from leaven.engine.recorded_recipe import recorded_recipe
 from leaven.errors import DataError, LeavenError
 from leaven.fields import VALUE
 from leaven.io import dataset as datasets
-from leaven.plain_yaml import load
-from leaven.recipe import Recipe, advance, build
+from leaven.recipe import Recipe, advance
 from leaven.report.rows import Rows, roots
 
 TEXTS = ("text", "caption", "question", "answer", "context", "rationale")
@@ -131,13 +131,8 @@ class Content:
     @cached_property
     def recipe(self) -> Recipe | None:
         """The recipe as it ran; None where an operator of it is not at hand any more."""
-        name = str(self.said.get("recipe", ""))
         try:
-            text = str(self.said["recipe_text"])
-            sets = self.said.get("set") or ()
-            return build(
-                load(text, name), text=text, where=name, name=name, sets=sets, folder=Folder(self.folder).recipe
-            )
+            return recorded_recipe(Folder(self.folder))
         except (LeavenError, KeyError):
             return None
 

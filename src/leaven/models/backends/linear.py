@@ -8,7 +8,7 @@ so that rows repeated k times, in any order, give the same bytes as the rows onc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,12 +182,36 @@ def per_epoch(
     rate: float = 2.0,
     seed: int = 0,
 ) -> NDArray[np.float32]:
-    """Probabilities of the training rows after each epoch: epochs x n x n_labels.
+    """Probabilities of the training rows after each epoch of ``epochs_of``: epochs x n x n_labels.
+
+    For training dynamics, the mean and spread of a row's true-label probability over epochs (Swayamdipta et
+    al. 2020, arXiv:2009.10795).
+    """
+    from threadpoolctl import threadpool_limits
+
+    features = _features(X)
+    how: dict[str, Any] = {"n_labels": n_labels, "epochs": epochs, "batch": batch, "rate": rate, "seed": seed}
+    models = epochs_of(features, Y, counts, C, **how)
+    with threadpool_limits(1):
+        return np.stack([_softmax(features @ coef + intercept).astype(np.float32) for coef, intercept in models])
+
+
+def epochs_of(
+    X: ArrayLike,
+    Y: ArrayLike,
+    counts: ArrayLike | None = None,
+    C: float = DEFAULT_C,
+    *,
+    n_labels: int | None = None,
+    epochs: int = 10,
+    batch: int = 32,
+    rate: float = 2.0,
+    seed: int = 0,
+) -> Iterator[tuple[Floats, Floats]]:
+    """The coefficients (features x labels) and intercepts of a linear classifier after each epoch; copies.
 
     Plain stochastic gradient descent with a constant step, rows in an order drawn by ``seed`` for each epoch.
-    For training dynamics, the mean and spread of a row's true-label probability over epochs (Swayamdipta et
-    al. 2020, arXiv:2009.10795).  ``rate`` is in units of one over the mean squared length of the features,
-    bias included.
+    ``rate`` is in units of one over the mean squared length of the features, bias included.
     """
     from threadpoolctl import threadpool_limits
 
@@ -204,9 +228,8 @@ def per_epoch(
     coef = np.zeros((features.shape[1], n_labels))
     intercept = np.zeros(n_labels)
     draws = np.random.Philox(key=seed)
-    out = np.zeros((epochs, n, n_labels), dtype=np.float32)
-    with threadpool_limits(1):
-        for epoch in range(epochs):
+    for _ in range(epochs):
+        with threadpool_limits(1):
             order = np.argsort(draws.random_raw(n), kind="stable") if n else np.zeros(0, dtype=np.int64)
             for begin in range(0, n, batch):
                 rows = order[begin : begin + batch]
@@ -217,8 +240,7 @@ def per_epoch(
                 coef *= 1.0 - min(0.5, step * len(rows) / (C * n))
                 coef -= step * (features[rows].T @ gradient)
                 intercept -= step * gradient.sum(axis=0)
-            out[epoch] = _softmax(features @ coef + intercept)
-    return out
+        yield coef.copy(), intercept.copy()
 
 
 def _features(X: ArrayLike) -> Floats:
