@@ -82,7 +82,7 @@ def entry(cls: type[Operator]) -> str:
     lines += [f"`{key}`:\n\n```text\n{field.default}\n```" for key, field in own.items() if long(field)]
     code = re.sub(r"^    ", "", ">>> " + example.rstrip(), flags=re.MULTILINE)
     lines.append(f"```pycon\n>>> {imported(cls)}\n{code}\n```")
-    if issubclass(cls, Keep) and cls.reasons != ("",):
+    if issubclass(cls, Keep) and isinstance(cls.reasons, tuple) and cls.reasons != ("",):
         lines.insert(-1, "Reasons: " + ", ".join(f"`{word}`" for word in cls.reasons if word) + ".")
     return "\n\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 

@@ -156,7 +156,6 @@ def test_what_is_mistyped(site: Path, call: Call):
     assert "no installed package adds `mylabs`.\n  Fix: the nearest is `mylab`" in call(f"{run} mylabs:x", code=1)
     for step, said in (
         ("mylab:sketsh", "the plug-in `mylab` has no operator `sketsh`.\n  Fix: the nearest is `mylab:sketch`"),
-        ("sketch", "there is no operator `sketch`.\n  Fix: the nearest is `mylab:sketch`"),
         ("mylab:__init__", "has no operator `__init__`"),
         ("mylab:sketch: {m: 3}", "sketch has no parameter `m`"),
     ):

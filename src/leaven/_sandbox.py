@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
@@ -22,7 +24,7 @@ from jinja2.runtime import LoopContext, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
-from leaven import _words
+from leaven import _messages, _words
 from leaven._words import Work, Wrong
 from leaven.errors import suggest
 
@@ -176,7 +178,7 @@ def _filters(language: Language) -> dict[str, Callable[..., Any]]:
     for name in ("map", "reject", "rejectattr", "select", "selectattr"):
         taken[name] = _with_scope(getattr(filters, f"sync_do_{name}"))
     taken["batch"] = lambda value, linecount: filters.do_batch(value, linecount)  # without padding
-    return {**taken, **_words.FILTERS}
+    return {**taken, **_words.FILTERS, **_messages.FILTERS}
 
 
 def _with_scope(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -267,14 +269,31 @@ def compile_source(
     if len(source) > MOST_SOURCE:
         raise Wrong(f"it is longer than {MOST_SOURCE:,} characters", "shorten it.")
     env = language()
+    with _read(source, template):
+        tree = env.parse(source) if template else _parse_expression(env, source)
+        asked: set[str] = set()
+        tree = _rewrite(tree, asked, template=template)
+        names = meta.find_undeclared_variables(tree)
+        run: Callable[[Any], Iterator[str]] = env.from_string(tree).root_render_func
+
+    def render(values: Mapping[str, Any], rng: Any) -> str:
+        pieces, characters = [], 0
+        for piece in run(Scope(values, rng)):
+            characters += len(piece)
+            _words.check_characters(characters)
+            pieces.append(piece)
+        return "".join(pieces)
+
+    return (render if template else _evaluating(run)), names, asked & names
+
+
+@contextmanager
+def _read(source: str, template: bool) -> Iterator[None]:
+    """What goes wrong while a source is read, as Wrong."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            tree = env.parse(source) if template else _parse_expression(env, source)
-            asked: set[str] = set()
-            tree = _rewrite(tree, asked, template=template)
-            names = meta.find_undeclared_variables(tree)
-            run: Callable[[Any], Iterator[str]] = env.from_string(tree).root_render_func
+            yield
     except jinja2.TemplateSyntaxError as error:
         if "escape sequence" in (error.message or ""):
             raise Wrong("a backslash in its text stands alone", r"double it: '\\W'.") from None
@@ -285,6 +304,8 @@ def compile_source(
     except ValueError:  # Python reads no whole number of more than 4300 digits
         raise Wrong("a number in it is too long to be read", "shorten it.") from None
 
+
+def _evaluating(run: Callable[[Any], Iterator[str]]) -> Callable[[Mapping[str, Any], Any], Any]:
     def evaluate(values: Mapping[str, Any], rng: Any) -> Any:
         scope = Scope(values, rng)
         for _ in run(scope):
@@ -293,15 +314,210 @@ def compile_source(
         _defined(result)
         return result
 
-    def render(values: Mapping[str, Any], rng: Any) -> str:
-        pieces, characters = [], 0
-        for piece in run(Scope(values, rng)):
-            characters += len(piece)
-            _words.check_characters(characters)
-            pieces.append(piece)
-        return "".join(pieces)
+    return evaluate
 
-    return (render if template else evaluate), names, asked & names
+
+@dataclass(frozen=True)
+class OfGroup:
+    """A function of a group in an expression: of which of its parts (none: -1), and for `quantile` which one."""
+
+    function: str
+    part: int
+    q: float | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """An expression with functions of a group, taken apart: `parts` are read off each record, `calls` work on a part
+    over all records of a group, and `run` puts the expression together from both (``__part0``, ``__group0``).
+    `columns` does so for all records at once, of arrays; None where the expression has more than comparisons,
+    arithmetic, `and`, `or` and `not`.  It raises ZeroDivisionError where one record divides by zero."""
+
+    run: Callable[[Mapping[str, Any], Any], Any]
+    columns: Callable[[Mapping[str, Any]], Any] | None
+    parts: tuple[Callable[[Mapping[str, Any], Any], Any], ...]
+    calls: tuple[OfGroup, ...]
+    per: tuple[str, ...]
+    names: set[str]
+    asked: set[str]
+
+
+def split_source(source: str) -> Split | None:
+    """An expression with functions of a group, taken apart; None of one without.  Raises Wrong."""
+    env = language()
+    with _read(source, False):
+        tree = _parse_expression(env, source)
+        [assign] = tree.body
+        assert isinstance(assign, nodes.Assign)
+        if not _groups_in(assign.node):
+            return None
+        apart = _Apart()
+        outer = apart.outer(assign.node)
+        columns = _of_columns(outer)
+        asked: set[str] = set()
+        runs, names = [], set(apart.per or ()) - {"all", "root", "parent"}
+        for part in [*apart.parts, outer]:
+            rewritten = _rewrite(_as_tree(env, part), asked, template=False, ours=apart.names)
+            names |= {name for name in meta.find_undeclared_variables(rewritten) if not name.startswith("__")}
+            runs.append(_evaluating(env.from_string(rewritten).root_render_func))
+        per = apart.per or ("all",)
+        return Split(runs[-1], columns, tuple(runs[:-1]), tuple(apart.calls), per, names, asked & names)
+
+
+def _groups_in(node: nodes.Node) -> bool:
+    found = [node] if isinstance(node, nodes.Call) else []
+    return any(
+        isinstance(call.node, nodes.Name) and call.node.name in _words.GROUP
+        for call in [*found, *node.find_all(nodes.Call)]
+    )
+
+
+def _as_tree(env: Language, node: nodes.Expr) -> nodes.Template:
+    body: list[nodes.Node] = [nodes.Assign(nodes.Name(RESULT, "store"), node, lineno=1)]
+    made = nodes.Template(body, lineno=1)
+    made.set_environment(env)
+    return made
+
+
+class _Apart:
+    """Takes an expression apart: what is read off a record, and what is worked out over a group of them."""
+
+    def __init__(self) -> None:
+        self.parts: list[nodes.Expr] = []
+        self.calls: list[OfGroup] = []
+        self.per: tuple[str, ...] | None = None
+        self.names: list[nodes.Name] = []
+
+    def outer(self, node: Any) -> Any:
+        if isinstance(node, nodes.Const):
+            return node
+        if not _groups_in(node):
+            return self.name(f"__part{self.part(node)}")
+        if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name in _words.GROUP:
+            self.call(node, node.node.name)
+            return self.name(f"__group{len(self.calls) - 1}")
+        truth = isinstance(node, nodes.And | nodes.Or | nodes.Not)
+        for field, value in node.iter_fields():
+            if isinstance(node, nodes.Call) and field == "node":  # a function's name; of a method, what it is of
+                if isinstance(value, nodes.Getattr):
+                    value.node = self.outer(value.node)
+            elif isinstance(value, list):
+                setattr(node, field, [self.inner(v, truth) if isinstance(v, nodes.Node) else v for v in value])
+            elif isinstance(value, nodes.Node):
+                setattr(node, field, self.inner(value, truth))
+        return node
+
+    def inner(self, node: Any, truth: bool) -> Any:
+        """A part of an expression; of a text or a list beside `and` only whether there is any."""
+        if isinstance(node, nodes.Helper):  # a comparison's side, a named argument: what it holds
+            for field, value in node.iter_fields():
+                if isinstance(value, nodes.Node):
+                    setattr(node, field, self.outer(value))
+            return node
+        if truth and not _groups_in(node) and not isinstance(node, nodes.Const):
+            node = nodes.Not(nodes.Not(node, lineno=node.lineno), lineno=node.lineno)
+        return self.outer(node)
+
+    def name(self, of: str) -> nodes.Name:
+        self.names.append(nodes.Name(of, "load", lineno=1))
+        return self.names[-1]
+
+    def part(self, node: nodes.Expr) -> int:
+        if not isinstance(node, nodes.Name) or node not in self.parts:  # two draws are two
+            self.parts.append(node)
+            return len(self.parts) - 1
+        return self.parts.index(node)
+
+    def call(self, node: nodes.Call, name: str) -> None:
+        form = _GROUP_FORMS.get(name)
+        if form is None:
+            raise Wrong(f"`{name}(...)`, over a group of records, is not built yet", "use a column of a note.")
+        named = {keyword.key: keyword.value for keyword in node.kwargs}
+        per = _keys(named.pop("per", nodes.Const("all")))
+        args = list(node.args)
+        if name == "count" and args and isinstance(args[0], nodes.Const) and isinstance(args[0].value, str):
+            what = f"`count({args[0].value!r})`, the rows of a set, is not built yet"
+            raise Wrong(what, "count the records: count(per='label')")
+        wanted = (0, 1) if name == "count" else (2,) if name == "quantile" else (1,)
+        if named or len(args) not in wanted or per is None or node.dyn_args or node.dyn_kwargs:
+            raise Wrong(f"`{name}` is not written so", f"it is written {form}.")
+        if any(map(_groups_in, args)):
+            raise Wrong(f"`{name}` stands around another function of a group", "note the inner one's column first.")
+        if self.per not in (None, per):
+            raise Wrong("its functions are of two groups", "write two keeps.")
+        self.per = per
+        q = None
+        if name == "quantile":
+            q = args[1].value if isinstance(args[1], nodes.Const) else None
+            if isinstance(q, bool) or not isinstance(q, int | float) or not 0 <= q <= 1:
+                raise Wrong("`quantile` takes a number from 0 to 1", f"it is written {form}.")
+        self.calls.append(OfGroup(name, self.part(args[0]) if args else -1, q))
+
+
+def _of_columns(node: nodes.Node) -> Callable[[Mapping[str, Any]], Any] | None:
+    """What works the expression out for all records at once."""
+    below = [_of_columns(child) for child in node.iter_child_nodes()]
+    if isinstance(node, nodes.Operand):
+        return below[0]
+    of = [one for one in below if one is not None]
+    if len(of) < len(below):
+        return None
+    if isinstance(node, nodes.Name):
+        name = node.name
+        return lambda values: values[name]
+    if isinstance(node, nodes.Const) and isinstance(node.value, int | float):
+        value = node.value
+        return lambda values: value
+    if isinstance(node, nodes.Not):
+        return lambda values: _truth(of[0](values)) ^ True
+    if isinstance(node, nodes.And):
+        return lambda values: _truth(of[0](values)) & _truth(of[1](values))
+    if isinstance(node, nodes.Or):
+        return lambda values: _truth(of[0](values)) | _truth(of[1](values))
+    if isinstance(node, nodes.Compare) and all(operand.op in _words.NUMBERS_COMPARE for operand in node.ops):
+        return partial(_compared, of, [_words.NUMBERS_COMPARE[operand.op] for operand in node.ops])
+    if isinstance(node, nodes.Add | nodes.Sub | nodes.Mul | nodes.Div):
+        return partial(_reckoned, of, node.operator)
+    return None
+
+
+def _truth(value: Any) -> Any:
+    return value.astype(bool) if hasattr(value, "astype") else bool(value)
+
+
+def _compared(of: list[Any], signs: list[Callable[[Any, Any], Any]], values: Mapping[str, Any]) -> Any:
+    found = [one(values) for one in of]
+    holds: Any = True
+    for i, sign in enumerate(signs):
+        holds = holds & sign(found[i], found[i + 1])
+    return holds
+
+
+def _reckoned(of: list[Any], sign: str, values: Mapping[str, Any]) -> Any:
+    left, right = (one(values) for one in of)
+    if sign == "/" and not _all(right):
+        raise ZeroDivisionError
+    return _words.NUMBERS_RECKON[sign](left, right)
+
+
+def _all(value: Any) -> bool:
+    return bool(value.all()) if hasattr(value, "all") else bool(value)
+
+
+_GROUP_FORMS = {
+    "count": "count(per='label'), or count(x > 1, per='label')",
+    "mean": "mean(x, per='label')",
+    "median": "median(x, per='label')",
+    "quantile": "quantile(x, 0.75, per='label')",
+    "sum": "sum(x, per='label')",
+}
+
+
+def _keys(node: nodes.Expr) -> tuple[str, ...] | None:
+    """The columns that ``per`` names; None where it is neither a text nor a list of texts."""
+    found = node.items if isinstance(node, nodes.List) else [node]
+    names = tuple(item.value for item in found if isinstance(item, nodes.Const) and isinstance(item.value, str))
+    return names if names and len(names) == len(found) else None
 
 
 def _parse_expression(env: Language, source: str) -> nodes.Template:
@@ -309,10 +525,7 @@ def _parse_expression(env: Language, source: str) -> nodes.Template:
     tree = parser.parse_expression()
     if not parser.stream.eos:
         parser.fail(f"`{parser.stream.current}` does not follow here", parser.stream.current.lineno)
-    body: list[nodes.Node] = [nodes.Assign(nodes.Name(RESULT, "store"), tree, lineno=1)]
-    made = nodes.Template(body, lineno=1)
-    made.set_environment(env)
-    return made
+    return _as_tree(env, tree)
 
 
 def _hint(source: str, template: bool) -> str:
@@ -332,7 +545,11 @@ def _too_deep() -> Wrong:
     return Wrong("it is nested too deeply", "write it in several steps, or with fewer brackets.")
 
 
-def _rewrite(tree: nodes.Template, asked: set[str], *, template: bool) -> nodes.Template:
+def _rewrite(
+    tree: nodes.Template, asked: set[str], *, template: bool, ours: Sequence[nodes.Name] = ()
+) -> nodes.Template:
+    """The tree with guards in it.  ``ours`` are names that no source may write."""
+
     def guard(name: str, node: Any, *args: nodes.Expr, kwargs: list[nodes.Keyword] | None = None) -> nodes.Filter:
         return nodes.Filter(node, name, list(args), kwargs or [], None, None, lineno=node.lineno)
 
@@ -340,7 +557,8 @@ def _rewrite(tree: nodes.Template, asked: set[str], *, template: bool) -> nodes.
         if depth > MOST_DEPTH:
             raise _too_deep()
         name = type(node).__name__
-        _check(node, name, template)
+        if not any(node is own for own in ours):
+            _check(node, name, template)
         if name == "Test" and node.name in ("defined", "undefined") and isinstance(node.node, nodes.Name):
             asked.add(node.node.name)
         called = node.node if isinstance(node, nodes.Call) else None
@@ -436,8 +654,8 @@ def _check_call(node: nodes.Call) -> None:
     elif isinstance(node.node, nodes.Name):
         name = node.node.name
         if name in _words.GROUP:
-            what = f"`{name}(...)`, over a group of records, is not built yet"
-            raise Wrong(what, "use a column that a note has written.")
+            what = f"`{name}(...)` is over a group of records, which only a `keep` sees"
+            raise Wrong(what, "keep: x > mean(x, per='label'); for a list write x|sum, x|length.")
         functions = {**_words.DRAWN, **_words.FUNCTIONS}
         if name in language().filters and name not in functions:
             raise Wrong(f"`{name}` is a filter", f"write x|{name}.")

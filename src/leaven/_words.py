@@ -43,6 +43,11 @@ _COMPARE: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
 }  # fmt: skip
 
 
+NUMBERS_COMPARE = {name: function for name, (_, function) in _COMPARE.items() if name not in ("in", "notin")}
+NUMBERS_RECKON = _BINARY
+"""Comparisons and arithmetic, for columns of numbers."""
+
+
 class Wrong(Exception):
     """What is wrong with an expression, and the way out; where it stands is added further up."""
 
@@ -330,6 +335,28 @@ def plain(value: Any) -> str:
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
+def unpunctuated(value: Any) -> str:
+    """Without the punctuation of ASCII; all else stays as it is."""
+    return plain_string(value).translate(_NO_PUNCTUATION)
+
+
+def unwrapped(value: Any) -> str:
+    """Without blanks at its ends, then without a pair of straight quotes or round brackets around the whole that is the
+    only one, then without a lone quote or bracket at its beginning, else at its end.
+
+    As the answers of a language model are cleaned in WANLI (Liu et al. 2022, arXiv:2201.05955).
+    """
+    text = plain_string(value).strip()
+    for begin, end in ('""', "()"):
+        alone = text.count('"') == 2 if begin == end else text.count(begin) == text.count(end) == 1
+        if len(text) > 1 and text[0] == begin and text[-1] == end and alone:
+            text = text[1:-1]
+    for mark in "\"'()":
+        if text.count(mark) == 1:
+            text = text[1:] if text[0] == mark else text.removesuffix(mark)
+    return text
+
+
 def tokens(value: Any) -> int:
     """The number of tokens between blanks."""
     return len(plain_string(value).split())
@@ -353,6 +380,43 @@ def agree(value: Any, x: Any) -> float:
     """The share of a list that equals x; 0 of an empty list."""
     items = items_of(value)
     return sum(item == x for item in items) / len(items) if items else 0.0
+
+
+def softmax(value: Any, temperature: Any = 1.0) -> Any:
+    """Scores of labels (a mapping, or a list) as probabilities; above 1 the temperature makes them less sure."""
+    value = from_json(value)
+    scores = list(value.values()) if isinstance(value, Mapping) else items_of(value)
+    if not number(temperature) > 0:
+        raise Wrong(f"the temperature is {shown(temperature)}; it is above 0", "scores|softmax(10)")
+    if not scores:
+        raise Wrong("there are no scores", "guard it: scores|softmax if scores else [].")
+    most = max(number(score) for score in scores)
+    raised = [math.exp((score - most) / temperature) for score in scores]
+    found = [one / sum(raised) for one in raised]
+    return dict(zip(value, found, strict=True)) if isinstance(value, Mapping) else found
+
+
+def argmax(value: Any) -> Any:
+    """What scores highest: of a mapping its name, of a list its place from 0; the first of equal ones."""
+    value = from_json(value)
+    scores = list(value.values()) if isinstance(value, Mapping) else items_of(value)
+    if not scores:
+        raise Wrong("there are no scores", "guard it: scores|argmax if scores else none.")
+    best = max(range(len(scores)), key=lambda i: number(scores[i]))
+    return list(value)[best] if isinstance(value, Mapping) else best
+
+
+def from_json(value: Any) -> Any:
+    """What a text of JSON holds: lists and mappings in a csv file are such texts.  What is no text is as it is."""
+    if not isinstance(value, str):
+        return value
+    check_characters(len(value))
+    try:
+        found = json.loads(value)
+    except ValueError as error:
+        raise Wrong(f"{shown(value)} is no JSON: {error}", '[1, 2], or {"a": 1}') from None
+    weigh(found)
+    return found
 
 
 def find(work: Work, value: Any, pattern: str) -> str:
@@ -463,7 +527,8 @@ def _on_text(function: Callable[[str], Any]) -> Callable[..., Any]:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "plain": plain, "tokens": tokens, "has_any": has_any, "agree": agree, "find": find, "split": split,
-    "seconds": seconds,
+    "seconds": seconds, "softmax": softmax, "argmax": argmax, "from_json": from_json,
+    "unpunctuated": unpunctuated, "unwrapped": unwrapped,
     "percent": percent, "join": join, "replace": replace, "round": round_digits,
     "sum": total, "tojson": to_json,
     "lower": _on_text(str.lower), "upper": _on_text(str.upper), "capitalize": _on_text(str.capitalize),

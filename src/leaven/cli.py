@@ -22,6 +22,7 @@ from leaven.errors import BudgetReached, LeavenError, nearest
 
 if TYPE_CHECKING:
     from leaven.engine.augment import Request
+    from leaven.measure.trials import Metric
     from leaven.terminal import Progress
 
 app = typer.Typer(
@@ -167,8 +168,22 @@ def measure(
     label: LabelOption = None,
     field: FieldOption = None,
     ratios: Annotated[str, typer.Option("--ratios", help="Made rows for each real row, to try.")] = "0,0.25,0.5,1,2,4",
+    weights: Annotated[
+        str, typer.Option("--weights", help="What a made row may weigh beside a real one; first as written.")
+    ] = "1,0.5,0.2",
+    slice_: Annotated[
+        list[str] | None, typer.Option("--slice", metavar="COLUMN", help="Tell the gain for its values, too.")
+    ] = None,
+    family: Annotated[
+        str | None, typer.Option("--family", metavar="COLUMN", help="What made each row, to leave out one in turn.")
+    ] = None,
     student: Annotated[
-        str | None, typer.Option("--student", metavar="cnn", help="Train a small network on the images or sounds.")
+        str | None,
+        typer.Option(
+            "--student",
+            metavar="cnn|transformers:DIR",
+            help="Train a small net on media, or fine-tune a model on texts.",
+        ),
     ] = None,
     seeds: Annotated[
         int, typer.Option("--seeds", min=2, max=100, help="How often rows are drawn and models fitted.")
@@ -189,8 +204,9 @@ def measure(
     from leaven.measure.show import lines
 
     request = MeasureRequest(
-        run, with_, test, named(text, label, field), numbers(ratios), seeds, metric, seed, workers, student
-    )
+        run, with_, test, named(text, label, field), numbers(ratios), seeds, metric, seed, workers, student,
+        weights=numbers(weights, "--weights"), family=family, slices=slice_ or (),
+    )  # fmt: skip
     progress = terminal.Progress(quiet=quiet)
     try:
         found = run_measure(request, progress)
@@ -199,6 +215,51 @@ def measure(
     if not with_:
         write_report(Path(run), progress)
     answer([json.dumps(as_json(found))] if json_ else lines(found))
+
+
+@app.command(short_help="Try recipes, keeps, ratios and weights on DATA; end with a recipe, or with none.")
+def search(
+    data: DataArgument,
+    out: OutOption,
+    recipe: Annotated[
+        list[str] | None, typer.Option("-r", "--recipe", metavar="NAME|FILE", help="A recipe to try; may be repeated.")
+    ] = None,
+    trials: Annotated[int, typer.Option("--trials", min=1, max=10_000, help="How many settings to try.")] = 60,
+    model: ModelOption = None,
+    budget: BudgetOption = None,
+    text: TextOption = None,
+    label: LabelOption = None,
+    field: FieldOption = None,
+    unlabelled: UnlabelledOption = None,
+    given: GivenOption = None,
+    labels: LabelsOption = None,
+    test: TestOption = None,
+    dev: DevOption = None,
+    operators: OperatorsOption = None,
+    timeout: TimeoutOption = 60.0,
+    concurrency: ConcurrencyOption = None,
+    header: HeaderOption = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=2, max=100, help="Seeds of the measurement at the end.")] = 5,
+    metric: Annotated[str | None, typer.Option("--metric", help="accuracy or macro_f1.")] = None,
+    seed: SeedOption = 0,
+    workers: WorkersOption = CORES,
+    json_: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Try recipes, keeps, ratios and weights; choose out of fold on the real rows; judge the choice on the test set."""
+    said = {**locals(), "recipe": None, "set_": None}
+    from leaven import terminal
+    from leaven.search.command import SearchRequest
+    from leaven.search.command import search as run_search
+    from leaven.search.show import as_json, lines
+
+    progress = terminal.Progress(quiet=quiet, brief=True)
+    request = SearchRequest(_request(said), recipe or (), trials, seeds, _metric(metric))
+    try:
+        found = run_search(request, progress)
+    finally:
+        progress.clear()
+    answer([json.dumps(as_json(found))] if json_ else lines(found, data))
 
 
 @app.command("try", short_help="Show what becomes of a few records of DATA.")
@@ -312,6 +373,57 @@ def verify(
         raise typer.Exit(1)
 
 
+@app.command(short_help="Play a published comparison again, from outputs that its authors recorded.")
+def replay(
+    table: Annotated[
+        str | None, typer.Argument(metavar="TABLE", help="Its name, or a .yaml file; without it all are listed.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", metavar="FOLDER", help="The folder where the recorded files lie.")
+    ] = None,
+    student: Annotated[
+        list[str] | None,
+        typer.Option("--student", metavar="NAME", help="Who learns: embeddings, tfidf, tfidf-lr, tfidf-svm."),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", min=1, max=100, help="Draws of the real rows; else those of the authors.")
+    ] = None,
+    sizes: Annotated[
+        str | None, typer.Option("--sizes", metavar="N,N", help="Only these sizes, in real rows a label.")
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option("--keep", metavar="NAME|EXPR", help="Only this keep, or an expression; `none` tries none."),
+    ] = None,
+    json_: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Train students on recorded outputs of published methods, and print our numbers beside the published ones."""
+    from leaven import terminal
+    from leaven.replay import table as tables
+
+    if table is None:
+        from leaven.replay.show import listing
+
+        answer(listing([tables.read(name) for name in tables.names()]))
+        return
+    found = tables.read(table)
+    if not data:
+        from leaven.errors import DataError
+
+        raise DataError(f"replay {table} needs the recorded files.", f"leaven replay {table} --data FOLDER")
+    from leaven.replay.play import ReplayRequest, play
+    from leaven.replay.show import as_json, lines
+
+    progress = terminal.Progress(quiet=quiet)
+    whole = [int(n) for n in numbers(sizes, "--sizes")] if sizes else []
+    try:
+        played = play(ReplayRequest(found, data, student or (), seeds, whole, keep or ()), progress)
+    finally:
+        progress.clear()
+    answer([json.dumps(as_json(played))] if json_ else lines(played))
+
+
 @app.command(short_help="Say who plays which role, and whether they answer.")
 def models(
     model: ModelOption = None,
@@ -327,12 +439,58 @@ def models(
     answer(show.lines(asyncio.run(show.probe(named_models(model or ()), config.load(), timeout))))
 
 
+@app.command(short_help="Say how varied, faithful and like the real rows the made ones are.")
+def quality(
+    run: Annotated[Path, typer.Argument(metavar="OUT", help="The folder of a finished run.")],
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Deals the halves of the real rows; else the run's own.")
+    ] = None,
+    json_: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Say how varied, faithful, balanced and like the real rows the made ones are, each number beside its null."""
+    from leaven import terminal
+
+    progress = terminal.Progress(quiet=quiet, brief=True)
+    progress.waiting(f"compare the rows of {terminal.shown(str(run))}")
+    from leaven.measure.quality.show import as_json, lines
+    from leaven.report.examined import examine
+
+    try:
+        found = examine(run, seed)
+    finally:
+        progress.clear()
+    answer([json.dumps(as_json(found))] if json_ else lines(found, str(run)))
+
+
 @app.command(short_help="Write the report and the dataset card of a run anew.")
 def report(run: Annotated[Path, typer.Argument(metavar="OUT", help="The folder of a run.")]) -> None:
     """Write OUT/report.html and the dataset card OUT/README.md anew."""
     from leaven.report import card, page
 
     answer([f"Look:  {page.write(run)}", f"Card:  {card.write(run)}"])
+
+
+@app.command(short_help="Look at what a run made; accept, reject, relabel, edit.")
+def review(
+    run: Annotated[Path, typer.Argument(metavar="OUT", help="The folder of a finished run.")],
+    port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="The port on this machine.")] = None,
+) -> None:
+    """Serve a page of what a run made, on this machine alone; what is decided there, the next run applies."""
+    from leaven import terminal
+
+    progress = terminal.Progress(brief=True)
+    progress.waiting(f"read {terminal.shown(str(run))}")
+    from leaven.review import serve
+
+    def say(line: str) -> None:
+        progress.clear()
+        answer([line])
+
+    try:
+        answer(serve.ended(run, serve.serve(run, port, say)))
+    finally:
+        progress.clear()
 
 
 @app.command(short_help="Write the blended rows as one file, or as a folder of media.")
@@ -465,7 +623,20 @@ def headers(said: list[str] | None) -> dict[str, str]:
     return found
 
 
-def numbers(said: str) -> list[float]:
+def _metric(said: str | None) -> Metric | None:
+    """A metric by its name, or none."""
+    from leaven.errors import DataError
+
+    if said is None:
+        return None
+    if said == "accuracy":
+        return "accuracy"
+    if said == "macro_f1":
+        return "macro_f1"
+    raise DataError(f"--metric {said} is not known.", "--metric accuracy, or --metric macro_f1")
+
+
+def numbers(said: str, option: str = "--ratios") -> list[float]:
     from leaven.errors import DataError
 
     try:
@@ -474,7 +645,9 @@ def numbers(said: str) -> list[float]:
         found = [-1.0]
     if any(not 0 <= n <= 1000 for n in found):
         given = said or "''"
-        raise DataError(f"--ratios {given} is no list of numbers from 0 to 1000.", "--ratios 0,0.5,1,2")
+        raise DataError(f"{option} {given} is no list of numbers from 0 to 1000.", f"{option} 0.2,0.5,1,2")
+    if not any(found):
+        raise DataError(f"{option} {said} holds no number above 0.", f"{option} 0.2,0.5,1,2")
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
@@ -48,6 +49,7 @@ class Rows:
         self.table = table
         self.kinds = kinds or {}
         self._draws: dict[int, Draws] = {}
+        self._at: dict[str, int] = {}
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -93,6 +95,11 @@ class Rows:
         [row] = self.table.slice(i, 1).to_pylist()
         return {n: to_values(self.kinds.get(n, ""), [v])[0] for n, v in row.items() if not n.startswith("_")}
 
+    def named(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The fields of the rows of these ids, in their order; of those that are there."""
+        self._at = self._at or {own: i for i, own in enumerate(self.ids)}
+        return [self.row(self._at[i]) for i in ids if i in self._at]
+
     def draws(self, how: Draw) -> Draws:
         """What draws from these rows as a step says; what it sorts out of them is kept."""
         from leaven.draws import Draws
@@ -133,8 +140,10 @@ class Asking:
         parameters: Mapping[str, Any] | None = None,
         sampling: Mapping[str, Any] | None = None,
         nick: str | None = None,
+        source: Callable[[], Rows] | None = None,
     ) -> None:
         self.conversation = conversation
+        self.source = source
         self.draws = draws
         self.texts = texts or {}
         self.main = main
@@ -232,6 +241,11 @@ class Context:
         """Unit vectors, n x d, of texts, images or sounds (one kind a call)."""
         assert self._models is not None, "the engine hands models to every step"
         return self._models.embed(items)
+
+    def scale(self) -> float | None:
+        """What the model that makes vectors multiplies their cosines by, where it says so, as CLIP and CLAP do."""
+        own = getattr(self._models, "scale", None)
+        return own() if own else None
 
     def vectors(self, of: Rows | Sequence[Record], fields: Sequence[str]) -> np.ndarray:
         """A vector of unit length for each row from several fields: the texts as one, each image and sound for itself,
@@ -396,10 +410,20 @@ class Context:
             drawn = asked.draws.draw(record, values, self)
             self.examples = [row.id for row in drawn]
             values["examples"] = [row.fields for row in drawn]
+        elif "examples" in named and "examples" not in more and asked.source and (ids := _shown(record)):
+            values["examples"] = [Row(fields) for fields in asked.source().named(ids)]
         for name in asked.texts:
             if name in named:
                 values[name] = asked.texts[name].render(values, rng)
         return values
+
+
+def _shown(record: Record) -> list[str]:
+    """The ids of the rows that were shown to a model when the record was made, the last time that any were."""
+    for _, _, drawn in reversed(record.steps):
+        if found := json.loads(drawn).get("examples"):
+            return list(found)
+    return []
 
 
 class _Drawn:

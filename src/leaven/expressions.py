@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from leaven.errors import RecipeError, nearest
@@ -20,7 +23,10 @@ from leaven.errors import RecipeError, nearest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
     from numpy.random import Generator
+
+    from leaven._sandbox import Split
 
 LANGUAGE = frozenset([
     "labels", "examples", "rows", "root", "parent", "parents", "record", "count", "median", "mean",
@@ -97,6 +103,61 @@ class Expression(_Parsed):
         return self._evaluate(values, rng)
 
 
+@dataclass(frozen=True)
+class Grouped(Expression):
+    """An expression with functions of a group, such as ``x > mean(x, per='label')``: parts of it are read off each
+    record, the functions work on the parts of all records of a group, and `whole` puts the two together."""
+
+    split: Split = field(repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_grouped, (self.source, self.where))
+
+    def __call__(self, values: Mapping[str, Any], rng: Generator | None = None) -> Any:
+        raise TypeError("an expression with functions of a group has no value for one record")
+
+    def parts(self, values: Mapping[str, Any], rng: Generator | None) -> list[float]:
+        """What its parts come to for one record: numbers, NaN for nothing; raises RecipeError as an expression does."""
+        for name in self.names:
+            if name not in values:
+                raise self._missing(values)
+        try:
+            return [_number(run(values, rng)) for run in self.split.parts]
+        except Exception as error:
+            raise _refused(error, self.source, self.where) from None
+
+    def wholes(self, parts: Sequence[np.ndarray], groups: Sequence[np.ndarray]) -> Iterable[Any]:
+        """As ``whole``, for all records, each a place in these arrays."""
+        if self.split.columns is not None:
+            values = {f"__part{i}": part for i, part in enumerate(parts)}
+            values |= {f"__group{i}": value for i, value in enumerate(groups)}
+            with suppress(ZeroDivisionError):
+                found: Iterable[Any] = self.split.columns(values)
+                return found
+        rows = zip(*parts, strict=True) if parts else repeat(())
+        return (self.whole(row, found) for row, found in zip(rows, zip(*groups, strict=True), strict=False))
+
+    def whole(self, parts: Iterable[float], groups: Iterable[float]) -> Any:
+        """Its value for one record, from its parts and from what the functions came to for the record's group."""
+        values = {f"__part{i}": part for i, part in enumerate(parts)}
+        values |= {f"__group{i}": value for i, value in enumerate(groups)}
+        try:
+            return self.split.run(values, None)
+        except Exception as error:
+            raise _refused(error, self.source, self.where) from None
+
+
+def _number(value: Any) -> float:
+    if value is None:
+        return math.nan
+    if isinstance(value, int | float):
+        return float(value)
+    from leaven._words import Wrong, kind
+
+    fix = "compare numbers: label_prob > mean(label_prob, per='label')"
+    raise Wrong(f"functions of a group work on numbers, and a part is {kind(value)}", fix)
+
+
 class Template(_Parsed):
     """A parsed template; render it with a record's values."""
 
@@ -113,6 +174,15 @@ def parse_expression(source: str | float | list[Any] | None, *, where: str = "")
     language refuses.
     """
     return _parse(Expression, source, where)
+
+
+def parse_grouped(source: str | float | list[Any] | None, *, where: str = "") -> Expression:
+    """As `parse_expression`, where functions of a group may stand: with any it is a `Grouped`."""
+    split = _split(source, where) if isinstance(source, str) else None
+    if split is None or not isinstance(source, str):
+        return _parse(Expression, source, where)
+    names, asked = frozenset(split.names), frozenset(split.asked)
+    return Grouped(source, names - asked, asked, where, source, split.run, split)
 
 
 def parse_template(source: str, *, where: str = "") -> Template:
@@ -141,6 +211,19 @@ def _parse(kind: type[_Kind], source: Any, where: str) -> _Kind:
     except Exception as error:
         raise _refused(error, source, where) from None
     return kind(source, frozenset(names - optional), frozenset(optional), where, source, run)
+
+
+def _grouped(source: str, where: str) -> Expression:
+    return parse_grouped(source, where=where)
+
+
+def _split(source: str, where: str) -> Split | None:
+    from leaven import _sandbox
+
+    try:
+        return _sandbox.split_source(source)
+    except Exception as error:
+        raise _refused(error, source, where) from None
 
 
 def _refused(error: Exception, source: str, where: str) -> RecipeError:

@@ -276,7 +276,7 @@ def _may_be_operator(path: Path) -> bool:
     """True for a file with a class that has a base; it is read, not run."""
     if path.stem.startswith(("_", "test_", "conftest")):
         return False
-    return bool(re.search(r"^class \w+\(", path.read_text("utf-8", errors="replace"), re.MULTILINE))
+    return bool(re.search(r"^class \w+\((?!NamedTuple\b)", path.read_text("utf-8", errors="replace"), re.MULTILINE))
 
 
 @cache

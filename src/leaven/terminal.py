@@ -411,6 +411,7 @@ def summary(run: Run) -> list[str]:
     ]
     if done.kept > done.made_written:
         lines.append(f"Blend     took {done.made_written:,} of the {done.kept:,} kept ({_blend(run.recipe)})")
+    lines += done.reviewed.lines()
     if done.not_chosen:
         n = sum(done.not_chosen.values())
         why = "   ".join(f"{reason} {n:,}" for reason, n in done.not_chosen.items())

@@ -162,3 +162,17 @@ def test_the_recipe_says_with():
     assert Overlap(**op.spec()).spec() == op.spec()
     with pytest.raises(RecipeError, match="with"):
         step(on="transcript")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "kind"), [(mask("00"), mask("00"), "mask"), ("", " .", "text"), ([], None, "boxes")]
+)
+def test_what_two_empty_ones_are_worth(one: Any, other: Any, kind: str):
+    assert overlap(one, other, kind) == 1
+    assert overlap(one, other, kind, empty=0) == 0
+
+
+def test_one_that_is_empty_is_no_pair_of_empty_ones():
+    assert overlap(mask("10"), mask("00"), "mask", empty=0.5) == 0
+    assert overlap("", "word", empty=0.5) == 0
+    assert overlap(mask("10"), mask("10"), "mask", empty=0) == 1

@@ -108,3 +108,11 @@ def test_over_labels_needs_no_label_and_is_no_less_than_any():
 def test_nothing_to_learn_from():
     with pytest.raises(DataError, match="variability has no row with a `label`"):
         Variability()({"text": "x"}, source=[{"text": "y"}])
+
+
+def test_no_other_student_is_fitted_for_it(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("of a prediction it needs how the rows are dealt")
+
+    monkeypatch.setattr("leaven.models.backends.linear.fit_linear", refuse)
+    assert noted(Variability(), SOURCE)

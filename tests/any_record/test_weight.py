@@ -60,6 +60,32 @@ def test_it_learns_from_what_a_prediction_does():
 
 def test_what_it_cannot_do():
     with pytest.raises(RecipeError, match="by"):
-        Weight("bilevel")
+        Weight("luck")
     with pytest.raises(DataError, match="no row with a `label`"):
         Weight()({"text": "x"}, source=[{"text": "y"}])
+
+
+@pytest.mark.parametrize("of", ["given", "source", "made"])
+def test_bilevel_weights_are_of_the_rows_themselves(of: Any):
+    """One of sixty rows says another label than all its like; what came of a row has no weight of its own."""
+    rows = [{"text": f"{word} {i}", "label": word} for i in range(30) for word in ("card", "open")]
+    rows[0] = {"text": "card 0", "label": "open"}
+    op = Weight(by="bilevel", of=of, input="text", rounds=3)
+    given = table([*rows, {"text": "card 99", "label": None}])
+    assert op.fits_on() == (of,)
+    state = op.fit({of: Rows(given)}, Context(models=Embedder()))
+    held = [Record(row["_id"], row) for row in given.to_pylist()]
+    held.append(Record("child", {"text": "card 1", "label": "card"}, root=held[1].id, parents=(held[1].id,)))
+    found = [row["weight"] for row in op.notes(held, Context(state=state))]
+    assert found.pop() is None
+    weights = dict(zip([record["text"] for record in held[:-1]], found, strict=True))
+    assert weights.pop("card 99") is None
+    unlike = weights.pop("card 0")
+    assert unlike == pytest.approx(1 / (1 + np.exp(0.75)), abs=0.01), "three steps of .25 down"
+    assert min(weights.values()) > 0.5
+
+
+def test_bilevel_needs_labels():
+    op = Weight(by="bilevel", of="given", input="text")
+    with pytest.raises(DataError, match="weight finds no given row with a `label`"):
+        op.fit({"given": Rows(table([{"text": "x"}]))}, Context(models=Embedder()))

@@ -139,8 +139,8 @@ def test_measure(folder: Path, run: lv.Run, capsys: pytest.CaptureFixture[str]):
     looked_at(found._repr_html_())
     svg = found.plot()
     assert svg.startswith("<svg")
-    both = {x.ratio for x in found.measured.measurement.lines if x.arm == "both"}
-    assert svg.count("<circle") == len(both) >= 2  # every ratio asked for that can be, and all that the run wrote
+    both = {(x.ratio, x.weight) for x in found.measured.measurement.lines if x.arm == "both"}
+    assert svg.count("<circle") == len(both) >= 2  # every ratio and weight that can be
     assert "currentColor" in svg
     looked_at(svg._repr_html_())
     capsys.readouterr()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaven.api.yaml import write
+from leaven.recipe.yaml import write
 from leaven.plain_yaml import load
 from leaven.recipe import build, names, source
 

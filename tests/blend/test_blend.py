@@ -118,3 +118,12 @@ def test_without_labels_and_without_rows():
 def test_what_is_no_blend(wrong: dict[str, Any]):
     with pytest.raises(ValueError):
         Blend(**wrong)
+
+
+def test_match_and_invert():
+    assert taken([30, 10], [60, 60], per_label="match") == [60, 20, 0]
+    assert taken([30, 10], [60, 60], per_label="invert") == [20, 60, 0]
+    assert taken([30, 10], [12, 60], per_label="invert") == [12, 36, 0]
+    assert taken([30, 10], [60, 60], per_label="invert", most=24) == [6, 18, 0]
+    assert taken([30, 10], [60, 60], per_label="match", ratio=1) == [30, 10, 0]
+    assert taken([30, 10], [60, 60], per_label="invert", cap=15) == [15, 15, 0]

@@ -45,7 +45,9 @@ def test_its_rows_are_the_set_given_and_the_source_stays_as_it_is(tmp_path: Path
     assert len(set(ids)) == 7  # an equal row of the source has another number among equal ones
     (tmp_path / "alone").mkdir()
     alone = read(str(tmp_path / "a.csv"), tmp_path / "alone", fields=PLAIN)
-    assert rows_of(alone, "source") == rows_of(found, "source")
+    assert [{**row, "score": None} for row in rows_of(alone, "source")] == rows_of(found, "source")
+    scores = {"end it now": "1", "has it left": "2", "where is it": "3"}
+    assert {text: row["score"] for text, row in given.items()} == scores, "a column that the source has not"
     assert alone.fingerprint != found.fingerprint
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from leaven.errors import RecipeError
 from leaven.fields import Column
 from leaven.keep.cover import Cover, _as_text, _keys, dominating, farthest_first
+from leaven.keep.middles import most_marginal, nearest_to_middles
 
 
 class Plane:
@@ -158,3 +159,81 @@ def test_one_of_n_and_share(wrong: dict[str, Any]):
 def test_a_number_is_no_list():
     with pytest.raises(RecipeError, match="goes by `size`, which is no list"):
         Cover(by="size")({"size": 3})
+
+
+def test_the_row_nearest_to_each_middle(reasons: Any):
+    """Of 0, 1, 2 and 9, 10 the middles are 1 and 9.5; 9 and 10 are as near to it, and the first stays."""
+    assert kept(reasons(Cover(2, on="text", how="kmeans"), LINE, models=Plane())) == [1, 3]
+    assert kept(reasons(Cover(1, on="text", how="kmeans", per="label"), LINE, models=Plane())) == [1, 3]
+    assert kept(reasons(Cover(5, on="text", how="kmeans"), LINE, models=Plane())) == [0, 1, 2, 3, 4]
+    same = [{"text": "1 0"}] * 3 + [{"text": "0 1"}]
+    assert kept(reasons(Cover(3, on="text", how="kmeans"), same, models=Plane())) == [0, 3], "two rows differ"
+
+
+def test_many_rows_have_the_middles_of_some(monkeypatch: Any):
+    monkeypatch.setattr("leaven.keep.middles.LEAST", 8)
+    monkeypatch.setattr("leaven.keep.middles.A_MIDDLE", 1)
+    at = np.array([[x + 0.1 * step, 0] for step in range(11) for x in (0, 100, 200)], np.float32)
+    found = at[nearest_to_middles(at, 3, 0)].tolist()
+    assert [x // 100 for x, _ in found] == [2, 0, 1], "one of each, in the order of the rows"
+    assert all(0.2 < x % 100 < 0.8 for x, _ in found)
+
+
+WORTHS = [
+    {"text": "1 0", "score": 1.0},
+    {"text": "0.8 0.6", "score": 0.9},
+    {"text": "0 1", "score": 0.5},
+    {"text": "-1 0", "score": 0.1},
+    {"text": "0.6 0.8", "score": None},
+]
+
+
+@pytest.mark.parametrize(
+    ("balance", "expected"),
+    [
+        (1.0, [0, 1, 2]),
+        (0.5, [0, 3, 2]),  # .05 + .5 over .25 - 0 and .45 - .4; then .25 - 0 over .45 - .4
+        (0.8, [0, 1, 2]),  # .72 - .16 over .4 - 0 and .08 + .2; then .4 - .12 over .08 + .16
+        (0.0, [0, 3, 2]),
+    ],
+)
+def test_worth_and_unlikeness(reasons: Any, balance: float, expected: list[int]):
+    vectors = np.array([[float(x) for x in row["text"].split()] for row in WORTHS], np.float32)
+    worth = np.array([np.nan if row["score"] is None else row["score"] for row in WORTHS])
+    assert most_marginal(vectors, worth, 3, balance) == expected
+    op = Cover(3, on="text", how="mmr", worth="score", balance=balance)
+    assert kept(reasons(op, WORTHS, models=Plane())) == sorted(expected)
+    assert most_marginal(vectors, worth, 5, balance)[-1] == 4, "nothing is known of its worth"
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 359), st.integers(0, 10)), min_size=1, max_size=9),
+    st.integers(1, 9),
+    st.integers(0, 10),
+)
+def test_each_is_the_most_marginal(rows: list[tuple[int, int]], n: int, tenths: int):
+    angles = np.radians([angle for angle, _ in rows])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    worth, balance = np.array([w / 10 for _, w in rows]), tenths / 10
+    found = most_marginal(vectors, worth, min(n, len(rows)), balance)
+    assert len(set(found)) == min(n, len(rows))
+    for step, row in enumerate(found):
+        likest = (vectors @ vectors[found[:step]].T).max(axis=1) if step else np.zeros(len(rows))
+        value = balance * worth - (1 - balance) * likest
+        assert value[row] >= np.delete(value, found[:step]).max() - 1e-5
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"how": "mmr"}, {"worth": "score"}, {"how": "kmeans", "by": "items"}, {"how": "mmr", "balance": 2}]
+)
+def test_what_goes_together(wrong: dict[str, Any]):
+    with pytest.raises(RecipeError):
+        Cover(2, **wrong)
+
+
+def test_a_worth_that_is_no_number():
+    op = Cover(1, on="text", how="mmr", worth="text")
+    assert op.reads() == {"text"}
+    with pytest.raises(RecipeError, match="the worth `text`, which is no number"):
+        op({"text": "lost my card"})

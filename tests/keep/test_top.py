@@ -56,12 +56,17 @@ def kept(reasons: Any, op: Top) -> list[int]:
         ({"n": 1, "per": ["root", "label"]}, [1, 2, 3, 4]),
         ({"n": 1, "lowest": True, "per": "root"}, [0, 3]),
         ({"share": 0.5}, [1, 2]),  # of five, rounded down
-        ({"share": 0.1}, [1]),  # at least one
+        ({"share": 0.1}, []),  # int(0.5)
+        ({"share": 0.5, "per": "root"}, [1, 3]),  # int(1.5), int(1.0)
+        ({"share": 0.4, "per": "root"}, [1]),  # int(1.2), int(0.8)
         ({"share": 0.6, "per": "root"}, [1, 3]),  # int(1.8), int(1.2)
         ({"share": 1.0, "per": "root"}, [0, 1, 2, 3, 4]),
         ({"share": 1.0, "per": "root", "equal": True}, [1, 2, 3, 4]),
         ({"n": 3, "per": "label", "equal": True}, [0, 1, 2, 3]),
         ({"n": 1, "per": "label", "equal": True}, [1, 2]),
+        ({"share": 0.8, "per": "label", "equal": True}, [0, 1, 2, 3]),  # int(4.0) // 2 of each
+        ({"share": 0.6, "per": "label", "equal": True}, [1, 2]),  # int(3.0) // 2
+        ({"share": 0.2, "per": "label", "equal": True}, []),  # int(1.0) // 2
     ],
 )
 def test_groups(reasons: Any, parameters: dict[str, Any], expected: list[int]):
@@ -75,9 +80,9 @@ def test_an_expression():
 
 
 def test_strata_counts(reasons: Any):
-    """The share is the floor of a float: .58 of 100 is 57 in the reference's code, and 58 here."""
+    """The share is the floor of a float, as in the reference's code: .58 of 100 are 57, .29 are 28."""
     rows = [{"score": i} for i in range(100)]
-    for share, n in ((0.8, 80), (0.57, 57), (0.58, 58), (0.29, 29), (0.285, 28)):
+    for share, n in ((0.8, 80), (0.57, 56), (0.58, 57), (0.29, 28), (0.285, 28), (0.5, 50)):
         found = reasons(Top(share=share, by="score"), rows)
         assert [i for i, reason in enumerate(found) if not reason] == list(range(100 - n, 100)), share
 

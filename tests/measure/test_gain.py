@@ -126,11 +126,38 @@ def test_which_arms_are_one_model():
 def test_the_ratio_asked_for_and_what_is_there():
     real, more = split(5)
     found = measured(real, rows(more), ratios=(0, 0.5, 1, 4))
-    both = [line.ratio for line in found.lines if line.arm == "both" and line.student == found.student]
-    assert both == [0.5, 1]
+    both = [(x.ratio, x.weight) for x in found.lines if x.arm == "both" and x.student == found.student]
+    assert both == [(0.5, 1), (1, 1), (1, 0.5), (1, 0.2)]
     assert found.left_out == [(4, 240)]
     sizes = {line.ratio: line.rows for line in found.lines if line.arm == "both"}
     assert sizes == {0.5: 90, 1: 120}
+
+
+def test_what_a_made_row_weighs_is_chosen_out_of_fold():
+    """These made rows bear wrong labels: out of fold, a fifth of their weight is better than all of it."""
+    real, _ = split(8)
+    turned = [NAMES[(NAMES.index(label) + 1 + i % 2) % len(NAMES)] for i, (_, label) in enumerate(real)]
+    pairs = [(f"{text} please", label) for (text, _), label in zip(real, turned, strict=True)]
+    found = measured(real, rows(pairs, list(range(len(real)))), ratios=(1,))
+    assert (found.ratio, found.weight) == (1, 0.2)
+    whole = next(x for x in found.lines if x.student == found.student and (x.arm, x.weight) == ("both", 1))
+    assert whole.gain.mean < found.chosen.gain.mean <= 0
+    assert measured(real, rows(pairs, list(range(len(real)))), ratios=(1,), weights=(1,)).weight == 1
+
+
+def test_copies_are_nothing_at_any_weight_and_rows_may_have_one_of_their_own():
+    real, _ = split(4)
+    copies = rows(real, list(range(len(real))))
+    for own in (None, np.linspace(0.5, 0.5, len(real))):
+        found = measured(real, replace(copies, weights=own), ratios=(1,))
+        assert {(x.gain.low, x.gain.high) for x in found.lines if x.arm in ("both", "repeat")} == {(0, 0)}
+    bench = Bench(rows(real), {"made": copies}, rows(TEST), len(NAMES), {}, np.zeros(len(real), np.int64))
+    once = np.ones(len(real), np.int64)
+    half = replace(copies, weights=np.full(len(real), 0.5))
+    assert Arm(0, once, once, weight=0.4).counts(half).tolist() == [1.0] * len(real) + [0.2] * len(real)
+    one, other = Arm(0, once, once), Arm(0, once, np.where(np.arange(len(real)) < 5, 1, 0))
+    assert bench.same(one, replace(one, weight=0.1))
+    assert not bench.same(other, replace(other, weight=0.1))
 
 
 def test_out_of_fold_no_row_is_met_by_its_own_child_nor_by_a_pool_row_that_knows_its_label():

@@ -1,4 +1,4 @@
-"""InPars: which of the questions stay, by their number of words and the mean log-probability of their tokens."""
+"""InPars: which of the questions stay, by their number of tokens and the mean log-probability of their tokens."""
 
 from __future__ import annotations
 
@@ -81,12 +81,20 @@ def test_the_most_probable_stay(questions: Questions, order: list[str], n: int, 
     assert {row["question"]: row["_scores"]["logprob"] for row in found.made} == {name: means[name] for name in kept}
 
 
-def test_words_from_3_to_1000_and_what_has_no_score(questions: Questions):
-    sizes = {n: " ".join(f"w{i}" for i in range(n)) for n in (2, 3, 1000, 1001)}
-    found = questions.run({**{text: [-0.5] for text in sizes.values()}, "no score at all": None, "": [-0.1]})
-    assert {len(row["question"].split()) for row in found.made} == {3, 1000}
+def test_scored_tokens_from_3_to_1000_and_what_has_no_score(questions: Questions):
+    sizes = {f"what of these {n}": [-0.5] * n for n in (2, 3, 1000, 1001)}
+    found = questions.run({**sizes, "no score at all": None, "": [-0.1] * 5})
+    assert {row["question"]: row["_scores"]["tokens"] for row in found.made} == {
+        "what of these 3": 3,
+        "what of these 1000": 1000,
+    }
     said = {row["question"]: row["_reason"] for row in found.refused}
-    assert said == {sizes[2]: "length", sizes[1001]: "length", "no score at all": "no_score", "": "empty"}
+    assert said == {
+        "what of these 2": "length",
+        "what of these 1001": "length",
+        "no score at all": "no_score",
+        "": "empty",
+    }
 
 
 def test_the_prompt_shows_three_questions(questions: Questions):

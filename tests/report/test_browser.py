@@ -92,7 +92,7 @@ def test_what_a_text_says_never_runs(copied: Copy, opened: Callable[..., Opened]
 def test_pictures_are_painted_and_the_policy_refuses_nothing(media_runs: Path, tmp_path: Path):
     """Squares of three colours: on the map's small pictures, which come after some thousand pixels of page."""
     page, shot = media_runs / "pictures" / "report.html", tmp_path / "shot.png"
-    asked = [*QUIET, f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1280,9000", f"--screenshot={shot}"]
+    asked = [*QUIET, f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1280,14000", f"--screenshot={shot}"]
     done = subprocess.run(
         [str(CHROMIUM), *asked, f"{page.as_uri()}#theme=light"],
         capture_output=True, text=True, timeout=120, check=True,

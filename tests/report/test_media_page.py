@@ -266,13 +266,14 @@ def test_without_labels_a_measurement_says_what_it_described(media: Copy):
 
 def test_measures_are_those_of_pictures(pages: dict[str, str]):
     text = section(pages["pictures"], "quality")
-    for name in ("nearest to its own label", "similarity with the nearest other real row", "real rows reached"):
+    for name in ("a student agrees with the label", "similarity with the nearest other real row", "real rows reached"):
         assert name in text
     assert "word pairs" not in text
     assert "words a text" not in text
+    assert "distinct-n, self-BLEU, length (the rows are images)" in text
     assert "image-features embeds" in text
     assert re.search(r"\d+ of the 130 kept rows are nearly a copy of a real row", text)
-    assert "captions, boxes and masks are not measured" in text
+    assert "boxes, mask, points (leaven measure compares them)" in text
     assert re.search(r'<details class="worst">.*?class="image"', text, re.DOTALL)
 
 
@@ -356,7 +357,7 @@ def test_an_image_that_cannot_be_decoded_any_more_is_told(media: Copy):
     content = Content(folder)
     found = album.Album(content)
     assert "broken_image" in samples.samples(content, found)
-    assert "could not be decoded and are left out" in quality(content, vectors.Vectors(content), found)
+    assert "they cannot be decoded" in quality(content, vectors.Vectors(content), found)
 
 
 def test_named_colours_follow_the_more_frequent_label(media_runs: Path):

@@ -1,4 +1,4 @@
-"""The parts of the page that can be asked alone: marked words, even draws, histograms, nulls."""
+"""The parts of the page that can be asked alone: marked words, even draws, histograms."""
 
 from __future__ import annotations
 
@@ -12,16 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reading import Copy
 
 from leaven.report.charts import histogram, ticks
-from leaven.report.content import Content
 from leaven.report.fit import within
 from leaven.report.map import principal
 from leaven.report.marked import LONGEST, cut, differing, plain
-from leaven.report.nulls import Splits
 from leaven.report.rows import Rows, even
-from leaven.report.vectors import Vectors
 
 ANY = st.text(st.characters(codec=None), max_size=60)
 
@@ -121,30 +117,3 @@ def test_principal_axes_hold_the_largest_spread():
     assert held == pytest.approx(1.0)
     found = (flat @ turn + 1.0 - mean) @ axes.T
     assert np.abs(np.corrcoef(found[:, 0], flat[:, 0])[0, 1]) > 0.99
-
-
-def test_real_rows_given_as_made_ones_lie_within_their_null(copied: Copy):
-    """Where made rows are nothing but other real rows, no measure may say that they differ."""
-    content = Content(copied("classic"))
-    vectors = Vectors(content)
-    test = vectors.test
-    vectors.__dict__["kept"] = type(test)(test.ids, test.texts, test.labels, [None] * len(test), test.vectors, 80)
-    found = {m.name: m for m in Splits(vectors, 0).measures()}
-    assert {m.stands for name, m in found.items() if "test row" not in name} == {"within"}
-    assert found["similarity with the nearest test row"].stands == "above"
-
-
-def test_copies_of_one_row_are_called_so(copied: Copy):
-    content = Content(copied("classic"))
-    vectors = Vectors(content)
-    kept = vectors.kept
-    same = type(kept)(
-        kept.ids, [kept.texts[0]] * len(kept), kept.labels, kept.parents,
-        np.repeat(kept.vectors[:1], len(kept), axis=0), len(kept),
-    )  # fmt: skip
-    vectors.__dict__["kept"] = same
-    found = {m.name: m for m in Splits(vectors, 0).measures()}
-    assert found["different word pairs"].stands == "below"
-    assert found["similarity with the nearest other made row"].stands == "above"
-    assert found["real rows reached"].stands == "below"
-    assert found["nearest to its own label"].stands == "below"

@@ -7,6 +7,7 @@ from pathlib import Path
 from leaven import operators
 from loopback.process import Server
 from recordings import recording
+from saying import Said, Saying
 
 Continue = operators.find("continue")
 CARD = {"text": "my card is lost", "label": "card"}
@@ -43,7 +44,14 @@ def test_a_model_that_completes():
 def test_a_chat_model_stands_in():
     with Server(script=[{"match": "my card", "answer": "and gone\nforever"}]) as server:
         [row] = Continue(prompt="{{ text }}", stop="\n")(CARD, chat=f"openai:m@{server.url}")
-    assert (row["text"], row["logprob"]) == ("and gone", None)
+    assert (row["text"], row["logprob"], row["tokens"], row["finish"]) == ("and gone", None, None, None)
+
+
+def test_how_many_tokens_and_why_it_ended():
+    said = {"logprobs": {"token_logprobs": [None, -0.5, -0.1]}, "finish_reason": "length"}
+    with Saying(lambda heard: Said({"choices": [{"text": " and gone", **said}]})) as server:
+        [row] = Continue(prompt="{{ text }}")(CARD, complete=f"openai:m@{server.url}")
+    assert (row["text"], row["logprob"], row["tokens"], row["finish"]) == ("and gone", -0.3, 2, "length")
 
 
 def test_into_another_field():

@@ -1,4 +1,4 @@
-"""CLIP, SigLIP, CLAP, ViT and DINOv2 in folders of some hundred kilobytes."""
+"""CLIP, SigLIP, CLAP, ViT, DINOv2 and BERT in folders of some hundred kilobytes."""
 
 from __future__ import annotations
 
@@ -89,4 +89,17 @@ def dinov2(folder: Path) -> Path:
     spread(Dinov2Model(Dinov2Config(image_size=32, patch_size=8, mlp_ratio=2, **layers))).save_pretrained(folder)
     size = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
     BitImageProcessorPil(**size).save_pretrained(folder)
+    return folder
+
+
+def bert(folder: Path, seed: int = 0) -> Path:
+    """A small BERT that reads bytes, as a folder that ``from_pretrained`` opens."""
+    from transformers import BertConfig, BertModel
+
+    config = BertConfig(
+        vocab_size=300, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,
+        max_position_embeddings=130,
+    )  # fmt: skip
+    spread(BertModel(config), 0.1, seed).save_pretrained(folder)
+    tokens.of_bytes(128).save_pretrained(folder)
     return folder

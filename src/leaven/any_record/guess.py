@@ -29,7 +29,8 @@ class Guess(Asks, Note):
 
     A model that continues texts gives the probability of each label, from the likeliest first tokens of what it says
     next (Yoo et al. 2021, GPT3Mix, arXiv:2104.08826); a chat model names one.  A record for which none of them is
-    named is refused as `unknown_label`.  In the prompt, `labels` are those to choose from.
+    named is refused as `unknown_label`.  In the prompt, `labels` are those to choose from; without `draw`, its
+    `examples` are the real rows that the record was made from.
 
     Needs text.  Writes `guess`; `guess_prob`, its probability, and `guess_probs`, all of them (None where the model
     gives none); `guess_index`, its place among the labels, from 0.

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from leaven.context import Context, Rows
 
 BLOCK = 1024
+AT_ONCE = 2**23
+"""Cosines that are held together."""
 
 
 class Neighbours(Note):
@@ -87,8 +89,9 @@ class Neighbours(Note):
         state = ctx.state
         where = {str(name): i for i, name in enumerate(state["ids"])}
         others = state["vectors"].T.astype(np.float64)  # in float32 the sixth digit would hang on the block
-        for begin in range(0, len(records), BLOCK):
-            block = records[begin : begin + BLOCK]
+        step = max(1, min(BLOCK, AT_ONCE // max(1, len(where))))
+        for begin in range(0, len(records), step):
+            block = records[begin : begin + step]
             vectors = ctx.vectors(block, [self.on or ""])
             cosine = np.round(vectors.astype(np.float64) @ others, 6)
             for record, row in zip(block, cosine, strict=True):

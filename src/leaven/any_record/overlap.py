@@ -40,7 +40,7 @@ class Overlap(Note):
       first; the sum of the pairs' values over the number of boxes of the longer list.
 
     Needs two texts, masks or lists of boxes.
-    Writes `overlap`, from 0 to 1, where both are the same; two that are empty are the same.
+    Writes `overlap`, from 0 to 1, where both are the same; two that are empty are the same, unless `empty` says else.
 
     >>> [row] = Overlap("text", on="transcript")({"text": "Turn on the light!", "transcript": "turn on a light"})
     >>> row["overlap"]
@@ -57,6 +57,8 @@ class Overlap(Note):
     """`words`, `edit` and `rouge` for texts, `dice` and `iou` for masks and boxes; the first of its kind."""
     plain: bool = False
     """Compare texts without case, articles and punctuation."""
+    empty: float = Field(1.0, ge=0, le=1)
+    """The value of two masks that cover nothing, of two texts without a word, of two lists without a box."""
 
     def writes(self) -> dict[str, Column]:
         return {"overlap": Column(SCORE, self.reads(), written=False)}
@@ -72,13 +74,23 @@ class Overlap(Note):
             raise RecipeError(
                 f"overlap does not measure {measure} of {kind}.", f"measure: {' or '.join(BY_KIND[kind])}"
             )
-        return {"overlap": round(_MEASURES[kind](one, other, measure, self.plain), 6)}
+        value = _MEASURES[kind](one, other, measure, self.plain)
+        if self.empty != 1 and not _filled(one) and not _filled(other):
+            value = self.empty
+        return {"overlap": round(value, 6)}
 
 
 def _kind(value: Any) -> str:
     if isinstance(value, Image):
         return "masks"
     return "boxes" if isinstance(value, list | tuple) else "texts"
+
+
+def _filled(value: Any) -> bool:
+    """True for a mask that covers something, a text with a word in it, a list with a box."""
+    if isinstance(value, Image):
+        return bool(value.codes.any())
+    return bool(value) and (not isinstance(value, str) or WORD.search(value) is not None)
 
 
 # -- texts ----------------------------------------------------------------------------------------------------------

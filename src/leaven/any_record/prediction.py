@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from leaven.errors import DataError, RecipeError
+from leaven.any_record._dealt import deal, folds_of
 from leaven.fields import CONTENT, SCORE, Column
 from leaven.operators import Note, State
-from leaven.records import Record, digest, folded, place
+from leaven.records import Record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,8 @@ class Prediction(Note):
 
     Needs texts, images or sounds, and labelled rows to learn from.
     Writes `prediction`; `label_prob`, the probability of the record's own label; `confidence`, the highest
-    probability; `label_norm`, the mean out-of-fold probability of that label's real rows; `in_sample`.
+    probability; `label_norm`, the mean out-of-fold probability of that label's real rows (with ``folds: 0`` by the one
+    model, which saw them); `in_sample`.
 
     >>> desk = [
     ...     {"text": "lost my card", "label": "card"},
@@ -88,68 +89,24 @@ class Prediction(Note):
         }
 
     def fit(self, rows: Mapping[str, Rows], ctx: Context) -> State:
-        """One linear model a fold and one on all, with the fold of each root and each label's out-of-fold mean."""
+        """One linear model a fold and one on all, with the fold of each root and the mean probability of each label."""
         import numpy as np
 
-        from leaven.models.backends.linear import choose_C, fit_linear, predict_proba, stratified_folds
+        from leaven.models.backends.linear import fit_linear, predict_proba
 
-        every = {name: list(self._training(rows[name], name == "source")) for name in sorted(rows)}
-        labels = list(ctx.labels)
-        if self.target != ctx.constants.get("label_field"):
-            labels = sorted({row.label for some in every.values() for row in some})
-        code = {label: i for i, label in enumerate(labels)}
-        every = {name: [row for row in some if row.label in code] for name, some in every.items()}
-        known = [row for some in every.values() for row in some]
-        if not known:
-            raise DataError(f"prediction has no row with a `{self.target}` to learn from.", "label some rows.")
-        y = np.array([code[row.label] for row in known])
-        real = np.array([row.real for row in known])
-        fields = self.inputs()
-        vectors = np.concatenate(
-            [ctx.vectors(rows[name].take([row.at for row in some]), fields) for name, some in every.items() if some]
-        )
-        judged = real if real.any() else ~real
-        chosen = choose_C(vectors[judged], y[judged], seed=ctx.seed)
-        state: dict[str, Any] = {"labels": np.array(labels), "C": np.array(chosen)}
-        fold = np.full(len(known), -1)
-        if self.folds > 1 and real.any():
-            kin = np.array([row.kin for row in known if row.real], np.uint64)
-            _, first, unit = np.unique(kin, return_index=True, return_inverse=True)
-            fold[real] = stratified_folds(y[real][first], self.folds, ctx.seed)[unit]
-        of_root = {row.root: fold[i] for i, row in enumerate(known) if row.real}
-        fold[~real] = [of_root.get(row.root, -1) for row in known if not row.real]
-        norm_sum, norm_count = np.zeros(len(labels)), np.zeros(len(labels))
+        dealt = deal(self, rows, ctx)
+        state = dealt.arrays()
+        vectors, y, fold, n_labels = dealt.vectors, dealt.y, dealt.fold, len(dealt.labels)
+        own = np.full(len(y), np.nan)
         for number in [-1, *range(int(fold.max()) + 1)]:
-            rest = fold != number if number >= 0 else np.ones(len(known), bool)
-            model = fit_linear(vectors[rest], y[rest], C=chosen, n_labels=len(labels))
+            rest = fold != number if number >= 0 else np.ones(len(fold), bool)
+            model = fit_linear(vectors[rest], y[rest], C=dealt.C, n_labels=n_labels)
             for name, array in model.arrays().items():
                 state[f"{name}_{number + 1}"] = array
-            if number >= 0:
-                held = np.flatnonzero((fold == number) & real & np.isin(y, model.classes))
-                proba = self._softened(predict_proba(model, vectors[held]))[np.arange(len(held)), y[held]]
-                norm_sum += np.bincount(y[held], proba, minlength=len(labels))
-                norm_count += np.bincount(y[held], minlength=len(labels))
-        overall = norm_sum.sum() / norm_count.sum() if norm_count.any() else np.nan
-        state["norm"] = np.where(norm_count > 0, norm_sum / np.maximum(norm_count, 1), overall)
-        fold_at = {place(row.root): fold[i] for i, row in enumerate(known)}
-        order = sorted(fold_at)
-        state["root_place"] = np.array(order, np.uint64)
-        state["root_fold"] = np.array([fold_at[at] for at in order], np.int64)
-        return state
-
-    def _training(self, rows: Rows, real: bool) -> Iterator[_Known]:
-        if self.target not in rows:
-            return
-        groups: list[Any] = [None] * len(rows)
-        if real and self.group:
-            if self.group not in rows:
-                raise RecipeError(f"prediction deals by `{self.group}`, which names no field.", "correct `group`.")
-            groups = rows.column(self.group)
-        columns = zip(rows.said(self.inputs()), rows.roots, rows.column(self.target), groups, strict=True)
-        for at, (text, root, label, group) in enumerate(columns):
-            if label is not None:
-                said = ("text", folded(text)) if group is None else ("group", str(group))
-                yield _Known(at, root, str(label), real, int.from_bytes(digest(*said, size=8), "big"))
+            if number >= 0 or self.folds == 0:
+                held = np.flatnonzero((fold == number) & dealt.real & np.isin(y, model.classes))
+                own[held] = self._softened(predict_proba(model, vectors[held]))[np.arange(len(held)), y[held]]
+        return {**state, "norm": label_means(own, y, n_labels)}
 
     def notes(self, records: Sequence[Record], ctx: Context) -> Iterator[Mapping[str, Any]]:
         import numpy as np
@@ -197,25 +154,16 @@ class Prediction(Note):
         return softened
 
 
-class _Known(NamedTuple):
-    """A row to learn from, and its place in its set; those of equal ``kin`` share a fold."""
-
-    at: int
-    root: str
-    label: str
-    real: bool
-    kin: int
-
-
-def folds_of(roots: Sequence[str], state: State) -> tuple[np.ndarray, np.ndarray]:
-    """The fold of each root, -1 where the model of all rows judges; and which roots a fit saw."""
+def label_means(own: np.ndarray, y: np.ndarray, n_labels: int) -> np.ndarray:
+    """Of each label the mean of its rows' ``own`` probabilities, NaN left out; of a label without any, of all rows."""
     import numpy as np
 
-    places = np.array([place(root) for root in roots], np.uint64)
-    held = state["root_place"]
-    at = np.minimum(np.searchsorted(held, places), len(held) - 1)
-    trained: np.ndarray = held[at] == places
-    return np.where(trained, state["root_fold"][at], -1), trained
+    known = ~np.isnan(own)
+    count = np.bincount(y[known], minlength=n_labels)
+    total = np.bincount(y[known], own[known], minlength=n_labels)
+    overall = total.sum() / count.sum() if count.any() else np.nan
+    means: np.ndarray = np.where(count > 0, total / np.maximum(count, 1), overall)
+    return means
 
 
 def _model(state: State, number: int, kind: Any) -> Any:

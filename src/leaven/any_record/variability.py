@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from leaven.any_record._by_student import ByStudent
-from leaven.any_record.prediction import folds_of
-from leaven.errors import DataError
+from leaven.any_record._dealt import deal, folds_of
 from leaven.fields import SCORE, Column
 from leaven.operators import State
 from leaven.records import Record
@@ -62,23 +61,14 @@ class Variability(ByStudent):
         """The models of all epochs: on all rows (0), and without each fold (1, 2, ...)."""
         import numpy as np
 
-        [table] = rows.values()
-        given = table.column(self.target) if self.target in table else []
-        at = [i for i, label in enumerate(given) if label is not None]
-        if not at:
-            raise DataError(f"variability has no row with a `{self.target}` to learn from.", "label some rows.")
-        fitted = self.student().fit(rows, ctx)
-        code = {str(label): i for i, label in enumerate(fitted["labels"])}
-        at = [i for i in at if str(given[i]) in code]
-        y = np.array([code[str(given[i])] for i in at])
-        some = table.take(at)
-        vectors = ctx.vectors(some, self.student().inputs()).astype(np.float64)
-        fold = _fold(some.roots, fitted)
-        state: dict[str, Any] = {name: fitted[name] for name in ("labels", "root_place", "root_fold")}
+        dealt = deal(self.student(), rows, ctx, self.name)
+        vectors, y = dealt.vectors.astype(np.float64), dealt.y
+        state = dealt.arrays()
+        fold = _fold(dealt.roots, state)
         for number in range(-1, int(fold.max()) + 1):
             rest = fold != number if number >= 0 else np.ones(len(y), bool)
             classes, own = np.unique(y[rest], return_inverse=True)
-            tables = snapshots(vectors[rest], own, float(fitted["C"]), self.epochs, ctx.seed)
+            tables = snapshots(vectors[rest], own, dealt.C, self.epochs, ctx.seed)
             state[f"tables_{number + 1}"] = tables
             state[f"classes_{number + 1}"] = classes
         return state

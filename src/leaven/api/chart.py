@@ -44,8 +44,9 @@ def _parts(arms: list[Line], m: Measurement, reach: float, height: int) -> Itera
         y = TOP + ROW * number + ROW / 2
         gain = x.gain
         low, mean, high = (max(-reach, min(reach, v * 100)) for v in (gain.low, gain.mean, gain.high))
-        chosen = ", chosen" if x.ratio == m.ratio else ""
-        yield _text(LEFT - 16, y + 4, f"{x.ratio:.3g}{chosen}", "end")
+        chosen = ", chosen" if (x.ratio, x.weight) == (m.ratio, m.weight) else ""
+        weight = f" x {x.weight:g}" if x.weight != 1 else ""
+        yield _text(LEFT - 16, y + 4, f"{x.ratio:.3g}{weight}{chosen}", "end")
         yield _line(_x(low, reach), y, _x(high, reach), y, 2)
         inside = abs(gain.mean) * 100 <= reach
         fill = "currentColor" if chosen else "none"

@@ -7,7 +7,7 @@ from leaven.api.html import card
 from leaven.measure.gain import Line
 from leaven.measure.interval import Interval
 from leaven.measure.measured import Measured
-from leaven.measure.show import ARMS, lines, points, score
+from leaven.measure.show import ARMS, at_setting, lines, points, score
 from leaven.terminal import WIDTH, cut
 
 
@@ -25,6 +25,11 @@ class Measurement:
     def ratio(self) -> float:
         """Made rows for each real one in the blend that was judged."""
         return self.measured.measurement.ratio
+
+    @property
+    def weight(self) -> float:
+        """What a made row weighs beside a real one there."""
+        return self.measured.measurement.weight
 
     @property
     def gain(self) -> Interval:
@@ -47,16 +52,15 @@ class Measurement:
         word = self.verdict.replace("_", " ").upper()
         gain = self.gain
         said = f"{gain.mean * 100:+.1f} points [{gain.low * 100:+.1f}, {gain.high * 100:+.1f}]"
-        return cut(
-            f"Measurement: {word} at ratio {self.ratio:.3g}, {said}, {self.measured.test_rows:,} test rows", WIDTH
-        )
+        at = at_setting(self.measured.measurement)
+        return cut(f"Measurement: {word} {at}, {said}, {self.measured.test_rows:,} test rows", WIDTH)
 
     def _repr_html_(self) -> str:
         m = self.measured.measurement
         rows = [
             [
                 ARMS[x.arm],
-                "" if x.arm in ("real", "repeat") else f"{x.ratio:.3g}",
+                "" if x.arm in ("real", "repeat") else f"{x.ratio:.3g}" + (f" x {x.weight:g}" if x.weight != 1 else ""),
                 f"{x.rows:,}",
                 f"{score(x, m):.1f}",
                 "" if x.arm == "real" else points(x.gain),

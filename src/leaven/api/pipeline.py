@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leaven.api import yaml
 from leaven.api.data import Data, read
 from leaven.api.html import card
 from leaven.api.own_operators import folders_of
 from leaven.api.steps import Items, chain, item, roles, said
 from leaven.errors import BudgetReached, DataError, RecipeError
+from leaven.recipe import yaml
 from leaven.terminal import WIDTH, cut
 
 if TYPE_CHECKING:

@@ -104,6 +104,8 @@ class Run:
         test: Any = None,
         *,
         ratios: Sequence[float] = (0, 0.25, 0.5, 1, 2, 4),
+        weights: Sequence[float] = (1, 0.5, 0.2),
+        student: str | None = None,
         seeds: int = 5,
         metric: str | None = None,
         seed: int = 0,
@@ -113,7 +115,8 @@ class Run:
         """Train on the real rows with and without the made ones, and say on rows never trained on whether they helped.
 
         ``test`` are such rows, as ``lv.read`` takes them; without it those that the run set aside.  ``metric`` is
-        accuracy or macro_f1; without it the balance of labels decides.
+        accuracy or macro_f1; without it the balance of labels decides.  ``weights`` are what a made row may count
+        beside a real one, ``student`` is ``cnn`` or ``transformers:FOLDER``, where one is to be trained in steps.
         """
         from leaven.api.data import optional
         from leaven.api.measurement import Measurement
@@ -122,7 +125,9 @@ class Run:
         from leaven.measure.command import measure as run_measure
 
         named = None if self._set_aside(test) else optional(test)
-        request = MeasureRequest(str(self.path), None, named, {}, ratios, seeds, metric, seed, workers)
+        request = MeasureRequest(
+            str(self.path), None, named, {}, ratios, seeds, metric, seed, workers, student, weights
+        )  # fmt: skip
         with reporter(progress) as told:
             found = Measurement(run_measure(request, told.reporter))
             told.done(found)

@@ -6,7 +6,7 @@ arrays; the rows themselves are moved once, by ``engine.write``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,14 +23,20 @@ class Blend(BaseModel):
     """The real rows: all, those that the steps left, or none."""
     ratio: float | None = Field(None, ge=0, le=1000)
     """Made rows for each real row, in equal shares of the labels; without it, all that were kept."""
-    per_label: Literal["median", "equal", "match"] | int | None = None
-    """Fill each label up to the median of the real counts, to the largest, in the shares of the real rows, or to N."""
+    per_label: Literal["median", "equal", "match", "invert"] | int | None = None
+    """Fill each label up to the median of the real counts, to the largest, or to N; or as many made rows as can be had
+    in the shares of the real rows (match), or in the opposite ones, most for the rarest label (invert)."""
     cap: int | None = Field(None, ge=1)
     """At most this many made rows of one label."""
     most: int | None = Field(None, ge=1)
     """At most this many made rows in all."""
-    weight: str | None = None
-    """A column that becomes the weight of a made row; a real row weighs 1."""
+    weight: Annotated[float, Field(gt=0, le=1000)] | str | None = None
+    """What a made row weighs in training beside a real one, which weighs 1: a number, or a column that holds it."""
+    order: Literal["mixed", "real_first", "made_first", "curriculum"] = "mixed"
+    """How the rows stand in train/: mixed by a hash, one kind before the other, or real rows and then the made ones
+    from the highest value of `by` to the lowest: the easy ones first (Bengio et al. 2009)."""
+    by: str = "label_prob"
+    """The column that a curriculum goes by; made rows without a value come last."""
 
 
 def choose(blend: Blend, real_counts: np.ndarray, made_labels: np.ndarray, made_keys: np.ndarray) -> np.ndarray:
@@ -47,12 +53,16 @@ def choose(blend: Blend, real_counts: np.ndarray, made_labels: np.ndarray, made_
     labels = np.where(made_labels < 0, n_labels, made_labels)
     have = np.bincount(labels, minlength=n_labels + 1)
     quota = have.copy()
+    most = len(made_labels) if blend.most is None else blend.most
+    if blend.ratio is not None:
+        most = min(most, round(blend.ratio * int(real_counts.sum())))
     if blend.per_label is not None and n_labels:
         present = real_counts[real_counts > 0]
-        if blend.per_label == "match":
-            shares = real_counts / max(1, real_counts.sum())
-            total = np.min(have[:n_labels][shares > 0] / shares[shares > 0], initial=np.inf)
-            fill = np.floor(shares * total + 1e-9)
+        if blend.per_label in ("match", "invert"):
+            wanted = real_counts if blend.per_label == "match" else 1.0 / np.maximum(real_counts, 1)
+            shares = wanted / max(1e-300, wanted.sum())
+            room = np.min(have[:n_labels][shares > 0] / shares[shares > 0], initial=np.inf)
+            fill = np.floor(shares * min(room, most) + 1e-9)  # in these shares, however few are wanted
         else:
             target = {"median": np.median(present), "equal": present.max()}.get(str(blend.per_label), blend.per_label)
             fill = np.maximum(0, np.ceil(float(target)) - real_counts)
@@ -60,12 +70,7 @@ def choose(blend: Blend, real_counts: np.ndarray, made_labels: np.ndarray, made_
         quota[n_labels] = 0
     if blend.cap is not None:
         quota = np.minimum(quota, blend.cap)
-    total = quota.sum()
-    if blend.ratio is not None:
-        total = min(total, round(blend.ratio * int(real_counts.sum())))
-    if blend.most is not None:
-        total = min(total, blend.most)
-    quota = equal_shares(quota, int(total))
+    quota = equal_shares(quota, int(min(most, quota.sum())))
     order = np.lexsort((made_keys, labels))
     rank = np.empty(len(labels), np.int64)
     starts = np.concatenate(([0], np.cumsum(have)[:-1]))

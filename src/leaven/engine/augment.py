@@ -164,6 +164,7 @@ def augment(request: Request, reporter: Reporter) -> Run:
                 "finished": True,
                 "counts": {k: v for k, v in run.as_json().items() if k not in ("run", "seconds")},
                 "reasons": written.reasons,
+                **({"review": applied} if (applied := written.reviewed.as_json()) else {}),
             }
         )
         tidy(folder, {piece.name for piece in (*outcome.passed, *outcome.ends)})

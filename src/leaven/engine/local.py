@@ -35,7 +35,7 @@ from leaven.keep.near_test import NearTest
 from leaven.models.embedders import choose
 from leaven.models.roles import ASKED
 from leaven.operators import Keep, Make, Note
-from leaven.recipe import Fork, Node, Recipe, Repeat, Start, Step, advance, lineage
+from leaven.recipe import Fork, Node, Recipe, Repeat, Start, Step, advance, lineage, walk_steps
 from leaven.records import Record, canonical, child_id, digest, place
 from leaven.storage import MEDIA
 
@@ -246,16 +246,20 @@ class Engine:
         made_before, after = list(self.made), dict(columns)
         rounds: list[list[Piece]] = []
         best, best_score = 0, -1.0
+        went_in: list[int] = []
         for number in range(1, node.times + 1):
+            room = self.room(node, outer, went_in)
             if node.begins:
-                self.lacks = self.wanted(node, rounds)
+                self.lacks = _cut(self.wanted(node, rounds), room)
                 stream.pieces = []
                 if not sum(self.lacks.values()):
                     break
+                went_in.append(sum(self.lacks.values()))
             else:
-                stream.pieces = self.lacking(node, base, rounds)
+                stream.pieces = self.fewer(self.lacking(node, base, rounds), room)
                 if not stream.pieces:
                     break
+                went_in.append(sum(len(going(piece.read(["_state"]))) for piece in stream.pieces))
             after = dict(columns)
             self.walk(node.steps, stream, after, outer * 1000 + number, branch)
             self.flush(stream)
@@ -354,6 +358,32 @@ class Engine:
             some = some or bool(rows)
             found.append(self.stored(table.take(pa.array(rows, pa.int64())), "lacking", piece.name, *map(str, rows)))
         return found if some else []
+
+    def room(self, node: Repeat, outer: int, went_in: Sequence[int]) -> int | None:
+        """For how many records the next round may ask models, by what those before it took; None without a limit."""
+        if node.calls is None:
+            return None
+        asking = [step.key for step in walk_steps(node.steps) if step.op.awaits()]
+        if not asking or not went_in:
+            return node.calls // max(1, len(asking))
+        assert self.desk is not None
+        used = self.desk.ledger.asked(asking, [outer * 1000 + number for number in range(1, len(went_in) + 1)])
+        return int((node.calls - used) / max(1.0, used / max(1, sum(went_in))))
+
+    def fewer(self, pieces: list[Piece], room: int | None) -> list[Piece]:
+        """At most so many of the records, those first in the order of (seed, id); none where there is no room."""
+        if room is None:
+            return pieces
+        tables = [going(piece.read()) for piece in pieces]
+        keys = [np.array([place(f"{self.seed} {i}") for i in t.column("_id").to_pylist()], np.uint64) for t in tables]
+        every = np.concatenate([*keys, np.zeros(0, np.uint64)])
+        if len(every) <= room:
+            return pieces
+        if room <= 0:
+            return []
+        last = np.sort(every)[room - 1]
+        cut = [table.filter(pa.array(key <= last)) for table, key in zip(tables, keys, strict=True)]
+        return [self.stored(table, "room", piece.name, str(room)) for table, piece in zip(cut, pieces, strict=True)]
 
     def stored(self, table: pa.Table, *said: str) -> Piece:
         """A table as a piece, under a name that says how it came about."""
@@ -703,3 +733,14 @@ def _code(module: str) -> str:
 def _embeds(op: Operator) -> bool:
     """True where an operator asks for vectors."""
     return "embed" in op.roles or getattr(op, "by", "") == "vector"
+
+
+def _cut(lacks: dict[str, int], room: int | None) -> dict[str, int]:
+    """What groups lack, cut to what there is room for: the same share of each, and one for the first ones."""
+    total = sum(lacks.values())
+    if room is None or total <= room:
+        return lacks
+    found = {group: max(0, room) * n // total for group, n in lacks.items()}
+    for group in [g for g, n in lacks.items() if n > found[g]][: max(0, room) - sum(found.values())]:
+        found[group] += 1
+    return found

@@ -51,7 +51,7 @@ def open_players(recipe: Recipe, named: Mapping[str, str], **how: Any) -> Player
 
 def scored(recipe: Recipe) -> bool:
     """Whether a step reads the log-probability of what a model wrote: only `complete` gives one."""
-    return any("logprob" in step.op.reads() for step in recipe.steps())
+    return any(step.op.name == "perplexity" or "logprob" in step.op.reads() for step in recipe.steps())
 
 
 def open_desk(

@@ -11,6 +11,7 @@ from typing import Any
 
 from leaven.engine.asking import ModelDesk
 from leaven.engine.augment import versions
+from leaven.engine.decisions import lend as lend_decisions
 from leaven.engine.folder import LEDGER, Folder, folder_aside
 from leaven.engine.local import Engine
 from leaven.engine.recorded_recipe import recorded_recipe
@@ -85,6 +86,7 @@ def verify(out: Path, reporter: Reporter, *, operators: tuple[str, ...] = (), wo
             desk=desk,
             embed=said.get("embed", ""),
         )
+        lend_decisions(out, work.path, said)
         Writer(recipe, dataset, work.path, said["seed"]).write(engine.run())
         then, now = said.get("versions", {}), versions(dataset)
         differ = {name: (then[name], now[name]) for name in then if now.get(name, then[name]) != then[name]}

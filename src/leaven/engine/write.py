@@ -21,9 +21,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from leaven.blend.blend import choose
+from leaven.engine.decisions import read as read_decisions
 from leaven.engine.folder import replace_folder
 from leaven.engine.local import Outcome
 from leaven.engine.pieces import Piece, going
+from leaven.engine.reviewed import Reviewed, Reviewer
 from leaven.engine.stage import FAILED, HEAD, LEFT, REFUSED, STEPS, real_rows
 from leaven.fields import SCORE, VALUE, Column
 from leaven.io.dataset import SET_BITS, SETS, Dataset
@@ -63,6 +65,8 @@ class Written:
     """Real rows that a keep left before anything was made of them, by reason."""
     balance: dict[str, tuple[int, int]] = field(default_factory=dict)
     """For each label its real and its made rows in train/."""
+    reviewed: Reviewed = field(default_factory=Reviewed)
+    """What became of the decisions of people."""
 
 
 class Writer:
@@ -84,7 +88,9 @@ class Writer:
         new = self.folder / "new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
+        outcome = self.reviewed(outcome, new / "reviewed")
         ends = self.choose(outcome.ends)
+        self.done.left -= self.done.reviewed.pool  # a person refused them; the steps did not leave them
         self.train(outcome.ends, ends, new / "train")
         self.others(outcome, ends.kept, new)
         for name in ("train", "refused", "failed"):
@@ -95,19 +101,35 @@ class Writer:
         shutil.rmtree(new)
         return self.done
 
+    def reviewed(self, outcome: Outcome, aside: Path) -> Outcome:
+        """The outcome with what people decided (``review/decisions.jsonl``) applied."""
+        decisions = read_decisions(self.folder)
+        if not decisions.lines:
+            return outcome
+        schema = self.train_schema()
+        reviewer = Reviewer(self.dataset, self.noted, lambda table: self.shown(table, schema), aside)
+        outcome, self.done.reviewed = reviewer.apply(outcome, decisions, _going, _refused)
+        return outcome
+
     # -- which rows -----------------------------------------------------------------------------------------------
 
     def choose(self, pieces: Sequence[Piece]) -> _Ends:
         """Decide from a few numbers a row: which set it is of, its key, its label."""
         keys, labels, sets = [np.empty(0, np.uint64)], [np.empty(0, np.int32)], [np.empty(0, np.int8)]
+        values = [np.zeros(0)]
+        goes_by = [self.recipe.blend.by] if self.recipe.blend.order == "curriculum" else []
         for piece in pieces:
-            table = _going(piece, ["_id", "_state", "_parents", "_order", *([self.label] if self.label else [])])
+            table = _going(
+                piece, ["_id", "_state", "_parents", "_order", *([self.label] if self.label else []), *goes_by]
+            )
             keys.append(self.keys(table))
             sets.append(_set_of(table))
             labels.append(self.label_codes(table))
+            values.append(self.easy(table) if goes_by else np.zeros(0))
         edges = np.cumsum([len(k) for k in keys])
         key, of_set, label = np.concatenate(keys), np.concatenate(sets), np.concatenate(labels)
-        del keys, sets, labels
+        easy = np.concatenate(values)
+        del keys, sets, labels, values
         first = ~seen_before(key)  # the blend joins by id: no record twice
         real = of_set == SETS.index("source")
         candidates = np.flatnonzero(first & ~real)
@@ -122,7 +144,15 @@ class Writer:
             real=np.sort(key[first & real & taken]),
             kept=np.sort(key[candidates]),
             rows=int(taken.sum()),
+            rows_of=(self.real_rows(taken, real, first), int(taken[candidates].sum())),
+            values=np.sort(easy[candidates[taken[candidates]]]) if len(easy) else easy,
         )
+
+    def real_rows(self, taken: np.ndarray, real: np.ndarray, first: np.ndarray) -> int:
+        """How many real rows train/ will hold, those included that no step touched."""
+        if self.recipe.blend.real == "all":
+            return self.dataset.counts["source"]
+        return int((taken & real & first).sum())
 
     def label_codes(self, table: pa.Table) -> np.ndarray:
         """Each row's label as its place among the source's; -1 without one, and 0 where the data has no labels."""
@@ -134,9 +164,32 @@ class Writer:
         """The hash of (seed, id) of each row: by it some of the made rows are chosen, and two told to be the same."""
         return np.array([place(f"{self.seed} {i}") for i in table.column("_id").to_pylist()], np.uint64)
 
-    def order(self, table: pa.Table) -> np.ndarray:
-        """Another hash of (seed, id), which puts rows in order: by the first one those chosen would come first."""
-        return np.array([place(f"order {self.seed} {i}") for i in table.column("_id").to_pylist()], np.uint64)
+    def order(self, table: pa.Table, ends: _Ends) -> np.ndarray:
+        """Another hash of (seed, id), which puts rows in order: by the first one those chosen would come first.
+
+        Where the blend wants another order, the hash decides within a kind, or among equal values.
+        """
+        mixed = np.array([place(f"order {self.seed} {i}") for i in table.column("_id").to_pylist()], np.uint64)
+        how = self.recipe.blend.order
+        if how == "mixed":
+            return mixed
+        made = np.zeros(len(table), bool)
+        if "_made" in table.column_names:
+            made = table.column("_made").to_numpy(zero_copy_only=False).astype(bool)
+        second = ~made if how == "made_first" else made
+        # The first kind lies below, the second above: in the shares of both, so that every stretch is as long.
+        edge = (ends.rows_of[0 if how != "made_first" else 1] + 1) / (sum(ends.rows_of) + 2)
+        within = mixed.astype(np.float64) / 2.0**64
+        if how == "curriculum":
+            within = np.where(made, ends.rank(self.easy(table)) * (1 - 1e-9) + within * 1e-9, within)
+        at = np.where(second, edge + (1 - edge) * within, edge * within)
+        return (np.clip(at, 0.0, 1.0 - 2.0**-53) * 2.0**64).astype(np.uint64)
+
+    def easy(self, table: pa.Table) -> np.ndarray:
+        """What a curriculum goes by; NaN where a row has none."""
+        if self.recipe.blend.by not in table.column_names:
+            return np.full(len(table), np.nan)
+        return np.array([np.nan if v is None else float(v) for v in table.column(self.recipe.blend.by).to_pylist()])
 
     # -- train/ ---------------------------------------------------------------------------------------------------
 
@@ -149,12 +202,12 @@ class Writer:
             for piece, taken in zip(pieces, ends.taken, strict=True):
                 if taken.any():
                     table = _going(piece, None).filter(pa.array(taken))
-                    sorter.add(self.shown(table, schema), self.order(table))
+                    sorter.add(self.shown(table, schema), self.order(table, ends))
             if self.recipe.blend.real == "all":
                 for batch in self.source():
                     stay = ~one_of(ends.real, self.keys(batch))  # one that went through the steps is there already
                     rows_left = pa.Table.from_batches([batch]).filter(pa.array(stay))
-                    sorter.add(self.shown(rows_left, schema), self.order(rows_left))
+                    sorter.add(self.shown(rows_left, schema), self.order(rows_left, ends))
             for number, (table, _) in enumerate(sorter.tables()):
                 path = folder / f"part-{number:05d}.parquet"
                 pq.write_table(table, path, compression="zstd", row_group_size=self.group_size)
@@ -233,7 +286,11 @@ class Writer:
 
     def weights(self, table: pa.Table, n: int) -> pa.Array:
         name = self.recipe.blend.weight
-        if name is None or name not in table.column_names or "_made" not in table.column_names:
+        if name is None or "_made" not in table.column_names:
+            return pa.array(np.ones(n))
+        if isinstance(name, float):
+            return pa.array(np.where(table.column("_made").to_numpy(zero_copy_only=False), name, 1.0))
+        if name not in table.column_names:
             return pa.array(np.ones(n))
         values, made = table.column(name).to_pylist(), table.column("_made").to_pylist()
         found = [float(v) if is_made and v is not None else 1.0 for v, is_made in zip(values, made, strict=True)]
@@ -321,6 +378,17 @@ class _Ends:
     real: np.ndarray
     kept: np.ndarray
     rows: int
+    rows_of: tuple[int, int] = (0, 0)
+    """How many real and how many made rows train/ will hold."""
+    values: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    """What a curriculum goes by, of the made rows among them, ascending."""
+
+    def rank(self, values: np.ndarray) -> np.ndarray:
+        """Which share of the made rows comes before one of such a value: 0 for the highest, near 1 without any."""
+        n = len(self.values)
+        after = np.searchsorted(self.values, np.where(np.isnan(values), -np.inf, values), side="right")
+        found: np.ndarray = (n - after) / max(1, n)
+        return np.where(np.isnan(values), (n - 0.5) / max(1, n), found)
 
 
 def _going(piece: Piece, columns: Sequence[str] | None) -> pa.Table:

@@ -200,7 +200,8 @@ def _finish(reader: Reader, share: float | None, seed: int, warnings: list[str])
         rows = piece.rows if keep is None else int(keep.sum())
         if rows:
             counts[set_name] = rows
-            prints.append(write_set(reader.folder, set_name, piece, keep, times[piece.name], rows))
+            rest = reader.riding_types
+            prints.append(write_set(reader.folder, set_name, piece, keep, times[piece.name], rows, rest))
     for piece in sets.values():
         piece.path.unlink(missing_ok=True)
     mapped = reader.mapped

@@ -79,6 +79,8 @@ class Reader:
             mapped = self.alike(table, into)
             if into != "pool":
                 self.apart.add(into)
+            if into == "given":
+                self.ride_along(table, mapped)
         wrong = _Wrong(table.name)
         media = [name for name in mapped.columns if mapped.types[name] in MEDIA]
         row, before = 0, len(self.broken)
@@ -112,15 +114,22 @@ class Reader:
                 raise _no_column(table, name, kind, mapped)
         taken = set(mapped.columns.values())
         self.split = next((c for c in table.columns if c.lower() == "split" and c not in taken), "")
-        for column in table.columns:
-            if column not in taken | OURS:
-                inside = column in mapped.types or column.startswith("_")  # a name that means something here
-                self.riding[f"column.{column}" if inside else column] = column
+        self.ride_along(table, mapped)
         for said, cells in _astray(table, taken):
             if table.base is not None and not all(map(is_address, cells)):
                 none = f"none of the first {len(cells):,} lies under {table.base}"
                 self.warnings.append(f"{table.name}: {said}; {none}: they are read as texts")
         return mapped
+
+    def ride_along(self, table: Table, mapped: Mapped) -> None:
+        """Take the columns along that are no field: also those that candidates made elsewhere alone have, such as
+        what a model said of them."""
+        known = {*mapped.columns.values(), *self.riding.values(), *OURS}
+        for column in table.columns:
+            if column not in known:
+                inside = column in mapped.types or column.startswith("_")  # a name that means something here
+                self.riding[f"column.{column}" if inside else column] = column
+                self.order += [] if column in self.order else [column]
 
     def alike(self, table: Table, into: str) -> Mapped:
         """The columns of a further table: called as in the data, or as the user said; nothing is guessed."""

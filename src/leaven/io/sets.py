@@ -166,15 +166,23 @@ def occurrences(sets: Sequence[RowSet]) -> dict[str, np.ndarray]:
 
 
 def write_set(
-    folder: Path, name: str, piece: RowSet, keep: np.ndarray | None, occurrence: np.ndarray, rows: int
+    folder: Path,
+    name: str,
+    piece: RowSet,
+    keep: np.ndarray | None,
+    occurrence: np.ndarray,
+    rows: int,
+    columns: Mapping[str, pa.DataType],
 ) -> bytes:
-    """Write the rows that ``keep`` picks in the order of their places, a record batch a part; their fingerprint."""
+    """Write the rows that ``keep`` picks in the order of their places, a record batch a part; their fingerprint.
+    Of ``columns`` those that the set lacks are empty in it."""
     import numpy as np
     import pyarrow as pa
 
     assert piece.schema is not None
     held = [f for f in piece.schema if f.name not in (OWN, ROW)]
-    schema = pa.schema([pa.field(ID, pa.string()), *held])
+    lacks = [pa.field(column, kind) for column, kind in columns.items() if column not in piece.schema.names]
+    schema = pa.schema([pa.field(ID, pa.string()), *held, *lacks])
     [content] = piece.content
     parts = parts_of(rows, any(f.type == arrow_of("image") for f in held))
     with Sorter(folder / "sorting", schema, rows, piece.path.stat().st_size, parts) as sorter:
@@ -187,6 +195,7 @@ def write_set(
                 ids = [own or other for own, other in zip(batch.column(OWN).to_pylist(), ids, strict=True)]
             keys = np.array([place(i) for i in ids], np.uint64)
             arrays = [pa.array(ids, pa.string()), *(batch.column(f.name) for f in held)]
+            arrays += [pa.nulls(n, f.type) for f in lacks]
             table = pa.RecordBatch.from_arrays(arrays, schema=schema)
             if keep is not None:
                 mask = keep[done : done + n]

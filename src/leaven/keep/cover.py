@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 
 from leaven.errors import RecipeError, listed
 from leaven.fields import CONTENT
-from leaven.operators import Keep
+from leaven.keep.middles import most_marginal, nearest_to_middles
+from leaven.operators import Expr, Keep
 from leaven.records import Record, canonical, digest, folded
 
 if TYPE_CHECKING:
@@ -29,11 +30,15 @@ SURROGATES = 0xD800, 0x800  # where code points begin that no text may hold, and
 class Cover(Keep):
     """Keep rows that cover each group: what was left out is near to a kept row, or shares an item with one.
 
-    By ``vector`` the first is the row nearest to the mean, and each further one the row farthest from all kept so far
-    (k-centre greedy, Gonzalez 1985).  By a column that holds lists of items, or a text (its words), two rows
-    that share an item are neighbours: taken is the row that covers most of what is not covered yet (itself and its
-    neighbours), until all are (the greedy dominating set of MinPrompt, Chen et al. 2024).  Ties go to the first in
-    source order.
+    By ``vector`` and ``how: centres`` the first is the row nearest to the mean, and each further one the row farthest
+    from all kept so far (k-centre greedy, Gonzalez 1985).  With ``kmeans`` it is the row nearest to the middle of each
+    of n clusters; fewer where fewer rows differ.  With ``mmr`` each is the one with the most balance x worth less
+    (1 - balance) x its cosine with the likest of those kept before (maximal marginal relevance, Carbonell and
+    Goldstein 1998); a row whose worth is None comes last.
+
+    By a column that holds lists of items, or a text (its words), two rows that share an item are neighbours: taken is
+    the row that covers most of what is not covered yet (itself and its neighbours), until all are (the greedy
+    dominating set of MinPrompt, Chen et al. 2024).  Ties go to the first in source order.
 
     1,000 of 100,000 vectors of 256 numbers take 5 to 9 s, and twice the memory of the vectors at most; 100,000 lists of
     3 items 5 s; 100,000 texts of 12 words, where common words link almost all, over a minute.
@@ -56,6 +61,13 @@ class Cover(Keep):
     """The column or columns that make a group."""
     isolated: Literal["drop", "keep"] = "drop"
     """By items: what becomes of a row that shares none with another."""
+    how: Literal["centres", "kmeans", "mmr"] = "centres"
+    """By vector: those far from each other, those nearest to the middles of clusters, or those of worth that are unlike
+    each other."""
+    worth: Expr | None = None
+    """With `mmr`: what a row is worth, a column or an expression; from 0 to 1 it weighs as much as a cosine."""
+    balance: float = Field(0.5, ge=0, le=1)
+    """With `mmr`: 1 goes by worth alone, 0 by unlikeness alone."""
 
     reasons: ClassVar[tuple[str, ...]] = ("", "covered", "alone")
 
@@ -65,13 +77,19 @@ class Cover(Keep):
             raise ValueError(RecipeError("cover takes n or share, and not both.", "cover: {n: 100}"))
         if self.by == VECTOR and self.n is None and self.share is None:
             raise ValueError(RecipeError("cover by vectors needs n or share.", "cover: {n: 100}"))
+        if self.how != "centres" and self.by != VECTOR:
+            raise ValueError(RecipeError(f"cover with {self.how} goes by vectors.", "by: vector"))
+        if (self.how == "mmr") != (self.worth is not None):
+            raise ValueError(RecipeError("cover takes worth with mmr, and only then.", "how: mmr, worth: label_prob"))
         return self
 
     def scope(self) -> tuple[str, ...]:
         return (self.per,) if isinstance(self.per, str) else tuple(self.per)
 
     def reads(self) -> frozenset[str]:
-        return frozenset({self.on or ""} - {""} if self.by == VECTOR else {self.by})
+        if self.by != VECTOR:
+            return frozenset({self.by})
+        return frozenset({self.on or ""} - {""}) | (self.worth.names if self.worth else frozenset())
 
     def bind(self, columns: Mapping[str, Column]) -> Self:
         """Compare the main text where no field is named, else the first image or sound."""
@@ -89,8 +107,24 @@ class Cover(Keep):
         import numpy as np
 
         if self.by == VECTOR:
-            return {"vector": ctx.vectors(records, [self.on or ""])}
+            found = {"vector": ctx.vectors(records, [self.on or ""])}
+            if self.worth is not None:
+                found["worth"] = self.worths(records, ctx)
+            return found
         return {"items": np.array([_as_text(self.items(record)) for record in records], np.str_)}
+
+    def worths(self, records: Sequence[Record], ctx: Context) -> np.ndarray:
+        """What each row is worth; NaN for None."""
+        import numpy as np
+
+        assert self.worth is not None
+        found = [self.worth(ctx.values(record), ctx.of(record).rng) for record in records]
+        try:
+            return np.array([np.nan if value is None else float(value) for value in found], np.float64)
+        except (TypeError, ValueError):
+            raise RecipeError(
+                f"cover goes by the worth `{self.worth.source}`, which is no number.", "worth: label_prob"
+            ) from None
 
     def items(self, record: Record) -> set[int]:
         """A 60-bit hash of each item."""
@@ -119,7 +153,13 @@ class Cover(Keep):
                 elif self.n is not None:
                     most = min(self.n, most)
                 if self.by == VECTOR:
-                    codes[rows[farthest_first(mine, most)]] = 0
+                    if self.how == "kmeans":
+                        chosen = nearest_to_middles(mine, most, ctx.seed)
+                    elif self.how == "mmr":
+                        chosen = most_marginal(mine, columns["worth"][rows], most, self.balance)
+                    else:
+                        chosen = farthest_first(mine, most)
+                    codes[rows[chosen]] = 0
                     continue
                 chosen, alone = dominating(mine, most, keep_alone=self.isolated == "keep")
                 codes[rows[alone]] = ALONE

@@ -1,8 +1,8 @@
-"""Which rows are the same as an earlier one: by hash, by overlap of character pieces, by cosine."""
+"""Which rows are the same as an earlier one, by hash; which texts overlap with those of a small set."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 PIECE = 5
 PERMUTATIONS = 128
 BLOCK = 2048
-NEAR = 2  # the index of near_duplicate among the reasons of ``unique``
-NEAR_TEST = 3
 
 
 def exact_keys(texts: Sequence[str]) -> np.ndarray:
@@ -63,57 +61,6 @@ def pieces(text: str) -> frozenset[str]:
 
 def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
     return len(a & b) / len(a | b)
-
-
-def first_of_near(
-    near: np.ndarray, others: Mapping[str, tuple[np.ndarray, np.ndarray]], at: float, among: bool, texts: bool
-) -> np.ndarray:
-    """For each row 0, or the code of its reason: near to a row of ``others``, or (``among``) to an earlier kept row.
-
-    ``near`` holds vectors (n x d, unit length), or texts where ``texts`` is true; ``others`` the same of each set, and
-    which rows are compared with it.
-    """
-    import numpy as np
-
-    codes = np.zeros(len(near), np.uint8)
-    pairs = _near_texts if texts else _near_vectors
-    for name, (other, mine) in others.items():
-        rows = np.flatnonzero(mine)
-        for row, _ in pairs(near[rows], other, at):
-            codes[rows[row]] = NEAR_TEST if name == "test" else max(codes[rows[row]], NEAR)
-    if among:
-        for row, earlier in pairs(near, None, at):  # by ascending row: whether the earlier one stays is settled
-            if not codes[row] and not codes[earlier]:
-                codes[row] = NEAR
-    return codes
-
-
-def _near_vectors(near: np.ndarray, other: np.ndarray | None, at: float) -> Iterator[tuple[int, int]]:
-    """Pairs whose cosine reaches ``at``, by ascending first index; without ``other``, pairs (row, earlier row)."""
-    import numpy as np
-    from threadpoolctl import threadpool_limits
-
-    against = near if other is None else other
-    with threadpool_limits(1):
-        for begin in range(0, len(near), BLOCK):
-            end = len(against) if other is not None else min(len(near), begin + BLOCK)
-            # Rounded, so that a threshold cuts alike whatever order a product was added up in.
-            cosine = np.round(near[begin : begin + BLOCK] @ against[:end].T, 5)
-            rows, columns = np.nonzero(cosine >= at)
-            for row, column in zip((rows + begin).tolist(), columns.tolist(), strict=True):
-                if other is not None or column < row:
-                    yield row, column
-
-
-def _near_texts(near: np.ndarray, other: np.ndarray | None, at: float) -> Iterator[tuple[int, int]]:
-    index = TextIndex(at)
-    for text in [] if other is None else other.tolist():
-        index.add(text)
-    for row, text in enumerate(near.tolist()):
-        for key in index.near(text):
-            yield row, key
-        if other is None:
-            index.add(text)
 
 
 class TextIndex:

@@ -36,7 +36,8 @@ class Top(Keep):
     """Keep the n records, or the share, of each group that score highest.
 
     Ties go to the one first in source order, and a record without a score comes last.
-    ``equal`` gives every group as many as the smallest can.
+    ``equal`` gives every group the same number: with ``n`` as many as the smallest group has; with ``share`` that share
+    of all records, dealt out among the groups (WANLI: Liu et al. 2022), and a group that has fewer keeps them all.
 
     Needs the columns that ``by`` names.
 
@@ -47,7 +48,7 @@ class Top(Keep):
     n: int | None = Field(None, ge=1)
     """How many of each group."""
     share: float | None = Field(None, gt=0, le=1)
-    """Or which share of each group, rounded down, at least 1."""
+    """Or which share of each group, cut down to a whole number (0.29 of 100 is 28: computers hold a little less)."""
     by: Expr = Field("label_prob", validate_default=True)
     """What to rank by: a column or an expression."""
     per: str | list[str] = "all"
@@ -55,7 +56,7 @@ class Top(Keep):
     lowest: bool = False
     """Keep the lowest instead."""
     equal: bool = False
-    """As many of every group as the smallest group has."""
+    """The same number of every group."""
 
     reasons: ClassVar[tuple[str, ...]] = ("", "below_top_k")
 
@@ -81,10 +82,12 @@ class Top(Keep):
         import numpy as np
 
         sizes = np.bincount(groups)
-        if self.share is not None:
-            n = np.maximum(1, np.floor(sizes * self.share + 1e-9)).astype(np.int64)
-        else:
+        if self.share is None:
             n = np.full(len(sizes), self.n or 1)
-        if self.equal and len(sizes):
-            n = np.minimum(n, np.minimum(n, sizes).min())
+            if self.equal and len(sizes):
+                n = np.minimum(n, sizes.min())
+        elif self.equal and len(sizes):
+            n = np.full(len(sizes), int(len(groups) * self.share) // len(sizes))
+        else:
+            n = (sizes * self.share).astype(np.int64)
         return (~top(columns["by"], groups, n, lowest=self.lowest)).astype(np.uint8)

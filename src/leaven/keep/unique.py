@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from leaven.context import plainly
 from leaven.errors import RecipeError, listed
 from leaven.fields import CONTENT
-from leaven.keep.near import NEAR_TEST, exact_keys, first_of_near, one_of, seen_before
+from leaven.keep.near import exact_keys, one_of, seen_before
+from leaven.keep.near_texts import NearTexts
+from leaven.keep.near_vectors import NearVectors
+from leaven.keep.near_words import NearWords
 from leaven.operators import Keep, State
 from leaven.records import Record, place
 
@@ -20,14 +23,27 @@ if TYPE_CHECKING:
     from leaven.context import Context, Rows
     from leaven.fields import Column
 
+NEAR, NEAR_TEST = 2, 3
+"""The indices of near_duplicate and near_test among the reasons."""
+WAYS: dict[str, type[NearTexts | NearWords | NearVectors]] = {
+    "ngram": NearTexts,
+    "rouge": NearWords,
+    "vector": NearVectors,
+}
+
 
 class Unique(Keep):
     """Keep the first of records that say the same, and none that says what a source or test row says.
 
-    ``exact`` compares texts with case and blanks folded, ``ngram`` the Jaccard overlap of 5-character
-    pieces, ``vector`` the cosine of embeddings; ``at`` is the similarity from which two count as the same.
+    ``exact`` compares texts with case and blanks folded, ``ngram`` the Jaccard overlap of 5-character pieces,
+    ``rouge`` ROUGE-L, the F of words in the same order (as Self-Instruct does, Wang et al. 2023), ``vector`` the
+    cosine of embeddings.  ``at`` is the similarity from which two count as the same; by ``rouge`` the one over which.
     First is: first in source order, then by ordinal.  Near ones go only where the kept one stays.
     A real row is not compared with the source that it stands in, only with the rows before it.
+
+    Up to 50,000 rows vectors are compared one with all, more are sorted into cells first: on text that finds more than
+    999 of 1,000 near ones.  MinHash, for ``ngram``, lets one pair in ten thousand by that is just near enough.  No
+    other way overlooks any.
 
     Needs a text, an image or a sound.
 
@@ -37,14 +53,20 @@ class Unique(Keep):
 
     on: str | list[str] | None = None
     """The field, or fields, to compare; the main text, and every image and sound."""
-    by: Literal["exact", "ngram", "vector"] = "exact"
+    by: Literal["exact", "ngram", "rouge", "vector"] = "exact"
     """What makes two records the same."""
     at: float = Field(1.0, gt=0, le=1)
     """The similarity from which two are the same; 1.0 with `exact`."""
-    against: list[Literal["stream", "source", "test"]] = ["stream", "source"]
-    """What to compare with: each other, the real rows, the test rows."""
+    against: list[Literal["stream", "source", "made", "test"]] = ["stream", "source"]
+    """What to compare with: each other, the real rows, what was made in rounds that ended, the test rows."""
 
     reasons: ClassVar[tuple[str, ...]] = ("", "duplicate", "near_duplicate", "near_test")
+
+    @model_validator(mode="after")
+    def _over(self) -> Unique:
+        if self.by == "rouge" and self.at == 1:
+            raise ValueError(RecipeError("by rouge, two are the same over `at`, and nothing is over 1.", "at: 0.7"))
+        return self
 
     def scope(self) -> tuple[str, ...]:
         return ("all",)
@@ -96,7 +118,7 @@ class Unique(Keep):
         found: dict[str, np.ndarray] = {"exact": exact_keys(texts)}
         if self.by == "vector":
             found["near"] = ctx.vectors(of, self.fields())
-        elif self.by == "ngram":
+        elif self.by != "exact":
             found["near"] = np.array(texts, dtype=np.str_)
         return found
 
@@ -113,10 +135,14 @@ class Unique(Keep):
             codes[same] = NEAR_TEST if name == "test" else 1
         if "stream" in self.against:
             codes[seen_before(columns["exact"]) & (codes == 0)] = 1
-        if self.by != "exact":
+        if self.by == "exact" or codes.all():
+            return codes
+        near = WAYS[self.by](columns["near"], self.at)
+        undecided = codes == 0
+        for name, mine in others.items():
+            rows = np.flatnonzero(mine & undecided)
+            codes[rows[near.to_other(rows, ctx.state[f"{name}_near"])]] = NEAR_TEST if name == "test" else NEAR
+        if "stream" in self.against:
             rows = np.flatnonzero(codes == 0)
-            compared = {name: (ctx.state[f"{name}_near"], mine[rows]) for name, mine in others.items()}
-            codes[rows] = first_of_near(
-                columns["near"][rows], compared, self.at, "stream" in self.against, self.by == "ngram"
-            )
+            codes[rows[near.to_earlier(rows)]] = NEAR
         return codes

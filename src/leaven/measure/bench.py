@@ -35,7 +35,8 @@ class Rows:
     ``items`` are the texts themselves; of images and sounds a key each.  ``roots`` (rows x parents; a single line of
     them is one each) says which real rows each came from: NO_ROOT where there is none, POOL for a real row that was
     given its label by a model which all real rows taught, ANYWHERE where it may be any of them.  ``probs`` (rows x
-    labels) are soft labels, ``notes`` what rows without a label say of their image or sound.
+    labels) are soft labels, ``weights`` what each weighs beside a real row (1 without any), ``families`` what made
+    each, ``notes`` what rows without a label say of their image or sound.
     """
 
     items: list[str]
@@ -44,6 +45,8 @@ class Rows:
     ids: list[str] = field(default_factory=list)
     probs: Floats | None = None
     notes: Sequence[Noted] = ()
+    weights: Floats | None = None
+    families: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.roots.ndim == 1:
@@ -62,6 +65,8 @@ class Rows:
             [self.ids[i] for i in at] if self.ids else [],
             None if self.probs is None else self.probs[at],
             [self.notes[i] for i in at] if self.notes else (),
+            None if self.weights is None else self.weights[at],
+            [self.families[i] for i in at] if self.families else (),
         )
 
 
@@ -94,6 +99,15 @@ class Arm:
     """Out of fold: this fold's real rows are predicted instead of the test set, and what came from them is left out."""
     luck: int = 0
     """The seed of a student that begins with random numbers."""
+    weight: float = 1.0
+    """What a made row weighs beside a real one, times the row's own weight."""
+    share: float = 1.0
+    """The share of the real rows that ``real`` counts: the weights sum to that share of their number."""
+
+    def counts(self, made: Rows) -> Floats:
+        """What each row of the arm weighs, real ones first."""
+        own = 1.0 if made.weights is None or not len(self.made) else made.weights
+        return np.concatenate([self.real.astype(np.float64), self.made * (self.weight * own)])
 
 
 @dataclass(frozen=True)
@@ -121,24 +135,27 @@ class Bench:
         every = [*self.real.items, *self.test.items, *(t for rows in self.made.values() for t in rows.items)]
         return [first, Tfidf(every)]
 
+    def made_of(self, arm: Arm) -> Rows:
+        """The made rows that an arm counts; none, where it has real rows alone."""
+        return self.made[arm.made_set] if len(arm.made) else Rows([], np.zeros(0, np.int64))
+
     def predict(self, students: Sequence[AnyStudent], arm: Arm) -> Ints:
         """The labels that a model trained on an arm gives the test rows (or the fold's real rows)."""
-        real, made = arm.real, arm.made
-        rows = self.made[arm.made_set]
+        rows = self.made_of(arm)
+        counts = arm.counts(rows)
         tested = self.test.items
-        total = float(len(self.real))
+        total = arm.share * len(self.real)
         if arm.fold >= 0:
             held = self.fold == arm.fold
-            real = np.where(held, 0, real)
-            if made.any():
-                made = np.where(held_back(rows.roots, held), 0, made)
+            counts[: len(held)][held] = 0.0
+            if arm.made.any():
+                counts[len(held) :][held_back(rows.roots, held)] = 0.0
                 rows = self.relabelled(students, arm, rows)
             tested = [item for item, out in zip(self.real.items, held, strict=True) if out]
             total = float((~held).sum())
-        counts = np.concatenate([real, made])
         if not counts.any():
             return np.full(len(tested), -1)
-        parts = [self.real, rows] if len(made) else [self.real]
+        parts = [self.real, rows] if len(arm.made) else [self.real]
         return fit_predict(
             students[arm.student],
             [item for part in parts for item in part.items],
@@ -153,16 +170,15 @@ class Bench:
 
     def same(self, one: Arm, other: Arm) -> bool:
         """True where two arms on the test set are one model: they teach the same items the same labels, as often."""
-        if one.luck != other.luck:
+        if (one.luck, one.share) != (other.luck, other.share):
             return False
         (items, shares), (others, theirs) = self._taught(one), self._taught(other)
         return items == others and bool(np.allclose(shares, theirs, rtol=1e-9, atol=0.0))
 
     def _taught(self, arm: Arm) -> tuple[list[str], NDArray[np.float64]]:
         parts = [self.real, self.made[arm.made_set]] if len(arm.made) else [self.real]
-        counts = np.concatenate([arm.real, arm.made])
-        return taught([item for part in parts for item in part.items], targets(parts, self.n_labels), counts,
-                      self.n_labels)  # fmt: skip
+        return taught([item for part in parts for item in part.items], targets(parts, self.n_labels),
+                      arm.counts(self.made_of(arm)), self.n_labels)  # fmt: skip
 
     def relabelled(self, students: Sequence[AnyStudent], arm: Arm, rows: Rows) -> Rows:
         """Made rows with the labels that a student would give them that never saw the held-out fold: a pool row carries
@@ -251,8 +267,8 @@ class Fitter(Generic[T, S]):
 
 
 def _key(arm: Arm) -> bytes:
-    made = arm.made.tobytes() + arm.made_set.encode() if arm.made.any() else b""
-    return b"|".join((b"%d %d %d" % (arm.student, arm.fold, arm.luck), arm.real.tobytes(), made))
+    made = b"%r %s " % (arm.weight, arm.made_set.encode()) + arm.made.tobytes() if arm.made.any() else b""
+    return b"|".join((b"%d %d %d %r" % (arm.student, arm.fold, arm.luck, arm.share), arm.real.tobytes(), made))
 
 
 _bench: Any = None

@@ -35,14 +35,21 @@ from leaven.storage import MARKED, MEDIA, arrow_of, to_values
 LINKS = ("_parents", "parent", "seed")
 """Columns that say what a made row came from, by id or by text."""
 PROBS = "label_probs"
+WEIGHT = "_weight"
+"""The column that says what a row weighs in training; a real row weighs 1."""
 UNLABELLED = ""
 """The one label of all rows, where the data has none."""
+TUNED = "transformers:"
+"""What the name of a student to be fine-tuned begins with; a folder follows."""
+LENGTHS = 150
+"""Test rows from which on the gain is told for short and for long texts."""
 
 
 @dataclass
 class Found:
     """Rows as they were read; ``links`` name what each came from, ``groups`` its group, ``probs`` its soft label,
-    ``notes`` what it says of its image or sound where there is no label."""
+    ``notes`` what it says of its image or sound where there is no label, ``weights`` what it counts in training,
+    ``families`` what made it, ``columns`` what else was asked for."""
 
     items: list[str | None] = field(default_factory=list)
     labels: list[str | None] = field(default_factory=list)
@@ -50,6 +57,9 @@ class Found:
     groups: list[str] = field(default_factory=list)
     probs: list[Mapping[str, float] | None] = field(default_factory=list)
     notes: list[Noted] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    families: list[str] = field(default_factory=list)
+    columns: list[tuple[Any, ...]] = field(default_factory=list)
 
     def add(self, other: Found) -> None:
         for name in vars(self):
@@ -60,18 +70,32 @@ class Found:
 
 
 class Case:
-    """The real rows, and how others are read to stand beside them.  ``cnn`` adds the student trained in steps."""
+    """The real rows, and how others are read to stand beside them.  ``student`` names one that is trained in steps.
+
+    ``family`` is the column of the made rows that says what made each; without it, of a run, its steps.  ``slices`` are
+    columns of the test rows for whose values the gain is told.
+    """
 
     def __init__(
-        self, dataset: Dataset, test: str | None, cnn: bool = False, models: Mapping[str, str] | None = None
+        self,
+        dataset: Dataset,
+        test: str | None,
+        student: str | None = None,
+        models: Mapping[str, str] | None = None,
+        *,
+        family: str | None = None,
+        slices: Sequence[str] = (),
     ) -> None:
         self.dataset, self.models = dataset, models or {}
+        self.family, self.slices = family, tuple(slices)
+        self.columns: dict[str, list[Any]] = {}
+        """Of each test row: the columns asked for, and of texts how many words they have."""
         self.encode: PairEncoder | None = None
         """What embeds captions too, where the run was told of such a model."""
         self.warnings = list(dataset.warnings)
         self.label = dataset.main("label")
         self.noted = {} if self.label else {n: kind for n, kind in dataset.types.items() if kind in MARKED}
-        self.content = self._content(cnn)
+        self.content = self._content(student)
         self.probs = dataset.main(PROBS) or PROBS
         self.group = dataset.main("group")
         self.names = list(dataset.labels) if self.label else [UNLABELLED]
@@ -82,7 +106,7 @@ class Case:
         self.real = self._real()
         self.place_of = {name: i for i, name in enumerate(self.real.ids)}
 
-    def _content(self, cnn: bool) -> Texts | Media:
+    def _content(self, student: str | None) -> Texts | Media:
         """What of a row a student learns from: its texts where it has a label and the recipe named one, else its image
         or its sound."""
         fields = {kind: [n for n, t in self.dataset.types.items() if t == kind] for kind in ("text", "image", "audio")}
@@ -97,15 +121,22 @@ class Case:
         others = [name for names in fields.values() for name in names if name not in seen]
         if others and self.label:
             self.warnings.append(f"students see {listed(seen)} alone, not {listed(others)}")
+        tuned = (student or "").removeprefix(TUNED) if (student or "").startswith(TUNED) else None
+        if kind != "text" and tuned is not None:
+            raise DataError(
+                f"--student {student} is for texts; this data is {kind}.", "--student cnn, or leave it out."
+            )
         if kind != "text":
             [name] = seen
             side = {} if self.label else {"side": SMALL}
             sight = Images(**side) if kind == "image" else Sounds(self._rate(name))
             self.encode = None if self.label else self._encoder(kind)
-            return Media(name, sight, cnn, features if self.label else self.encode)
-        if cnn:
-            raise DataError("--student cnn is for images and sounds; this data is text.", "leave out --student.")
-        return Texts(seen)
+            return Media(name, sight, student == "cnn", features if self.label else self.encode)
+        if student == "cnn":
+            raise DataError(
+                "--student cnn is for images and sounds; this data is text.", "--student transformers:FOLDER, or none."
+            )
+        return Texts(seen, tuned)
 
     def _encoder(self, kind: str) -> PairEncoder | None:
         """What knows captions and this kind, where the run was made with it and it is still there."""
@@ -148,7 +179,18 @@ class Case:
             [str(v) for v in table.column(here).to_pylist()] if self.group and here in have else [],
             probs,
             self._notes(items, {name: (kind, get(name)) for name, kind in self.noted.items()}),
+            [1.0 if w is None else float(w) for w in table.column(WEIGHT).to_pylist()] if WEIGHT in have else [],
+            [str(v) for v in table.column(self.family).to_pylist()] if self.family in have else [],
+            self._aside(table),
         )
+
+    def _aside(self, table: pa.Table | pa.RecordBatch) -> list[tuple[Any, ...]]:
+        """The columns that were asked for, under their own name or the field's; nothing where one is not there."""
+        fields = {column: name for name, column in self.dataset.columns.items()}
+        names = [n if n in table.schema.names else fields.get(n, n) for n in self.slices]
+        if not names or not set(names) <= set(table.schema.names):
+            return []
+        return list(zip(*(table.column(name).to_pylist() for name in names), strict=True))
 
     def _notes(self, items: Sequence[str | None], columns: Mapping[str, tuple[str, Any]]) -> list[Noted]:
         """What each row says of its image or sound; nothing is kept of a mask but a small one."""
@@ -202,9 +244,22 @@ class Case:
         known = self._known(found, "test")
         if not known:
             raise DataError("no test row has a label of the source.", "give a test set of its labels: --test FILE")
+        self._slice(found, known, where)
         if found.groups:
             self.groups = np.unique([found.groups[i] for i in known], return_inverse=True)[1]
-        return replace(self._rows(found, known), probs=None)
+        return replace(self._rows(found, known), probs=None, weights=None)
+
+    def _slice(self, found: Found, known: Sequence[int], where: str | None) -> None:
+        """What is known of each test row beside its content and its label."""
+        if self.slices and not found.columns:
+            raise DataError(
+                f"{where or 'the test set'} has not all of the columns {listed(self.slices)}.",
+                "--slice COLUMN, of the test rows; each option names one.",
+            )
+        for number, name in enumerate(self.slices):
+            self.columns[name] = [found.columns[i][number] for i in known]
+        if isinstance(self.content, Texts) and len(known) >= LENGTHS:
+            self.columns["words"] = [len(str(found.items[i]).split()) for i in known]
 
     def _real(self) -> Rows:
         """The source, in the order of its file; a row that stands in the test set is left out."""
@@ -248,12 +303,20 @@ class Case:
         items = [str(found.items[i]) for i in keep]
         masses = [self._mass(found, i) or {} for i in keep]
         labels = np.array([max(mass, key=lambda code: (mass[code], -code)) for mass in masses], np.int64)
+        weights = np.array([found.weights[i] for i in keep]) if found.weights else np.ones(0)
+        known = Rows(
+            items,
+            labels,
+            notes=[found.notes[i] for i in keep] if found.notes else (),
+            weights=weights if (weights != 1.0).any() else None,
+            families=[found.families[i] for i in keep] if found.families else (),
+        )
         if all(len(mass) == 1 for mass in masses):
-            return Rows(items, labels, notes=[found.notes[i] for i in keep] if found.notes else ())
+            return known
         probs = np.zeros((len(keep), len(self.names)))
         for row, mass in enumerate(masses):
             probs[row, list(mass)] = list(mass.values())
-        return Rows(items, labels, probs=probs)
+        return replace(known, probs=probs)
 
     # -- made rows ------------------------------------------------------------------------------------------------
 
@@ -263,7 +326,12 @@ class Case:
         for path in sorted((folder / "train").glob("*.parquet")):
             table = pq.read_table(path)
             table = table.filter(table.column("_synthetic"))
-            whole.add(self.found(table, self.dataset.columns))
+            if self.family is not None and self.family not in table.column_names:
+                raise _no_family(str(path), self.family, table.column_names)
+            some = self.found(table, self.dataset.columns)
+            if self.family is None:
+                some.families = [_made_by(steps) for steps in table.column("_steps").to_pylist()]
+            whole.add(some)
             ids += table.column("_id").to_pylist()
             columns = (table.column(name).to_pylist() for name in ("_parents", "_steps"))
             lines += [Line(None, parents or [], steps or []) for parents, steps in zip(*columns, strict=True)]
@@ -274,6 +342,8 @@ class Case:
     def of_file(self, where: str) -> Rows:
         """The rows of ``--with``; what only copies a real row is left out, unless nothing else is there."""
         found = self.file(where, "made row")
+        if self.family is not None and not found.families:
+            raise _no_family(where, self.family, open_table(where).columns)
         of_item = {self.content.same(item): i for i, item in enumerate(self.real.items)}
         same = [None if item is None else self.content.same(item) for item in found.items]
         roots = np.array(
@@ -352,3 +422,15 @@ class Case:
             self._rows(whole, known), roots=np.array(roots, np.int64)[known], ids=[ids[i] for i in known]
         )  # fmt: skip
         return self.without_leaks(made)[0] if known else nothing
+
+
+def _made_by(steps: Sequence[Mapping[str, Any]] | None) -> str:
+    """The steps that a made row went through, as the name of its family."""
+    return " > ".join(dict.fromkeys(str(step["step"]) for step in steps or ())) or "no step"
+
+
+def _no_family(where: str, column: str, columns: Sequence[str]) -> DataError:
+    return DataError(
+        f"{where} has no column `{column}` to tell families of made rows by; it has {listed(columns)}.",
+        "--family COLUMN, of the made rows.",
+    )

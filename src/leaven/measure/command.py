@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -16,13 +16,13 @@ from leaven.io.dataset import Dataset
 from leaven.io.tables import open_table
 from leaven.measure import scenes
 from leaven.measure.bench import Rows
-from leaven.measure.case import Case
-from leaven.measure.cnn import Cnn
+from leaven.measure.case import TUNED, Case
 from leaven.measure.described import describe
-from leaven.measure.gain import Measurement, Metric
+from leaven.measure.gain import WEIGHTS, Measurement
 from leaven.measure.gain import measure as measure_rows
 from leaven.measure.measured import Measured, as_json
 from leaven.measure.media import Media
+from leaven.measure.trials import Metric
 from leaven.models import config
 
 MEDIA_FIELDS = {"image", "audio"}
@@ -42,7 +42,13 @@ class MeasureRequest:
     seed: int
     workers: int
     student: str | None = None
-    """``cnn`` has the verdict, where the data are images or sounds."""
+    """Who has the verdict: ``cnn``, where the data are images or sounds; ``transformers:FOLDER`` of texts."""
+    weights: Sequence[float] = WEIGHTS
+    """What a made row may weigh beside a real one, times its own weight."""
+    family: str | None = None
+    """The column that says what made each row."""
+    slices: Sequence[str] = ()
+    """Columns of the test rows for whose values the gain is told."""
 
 
 class Told(Protocol):
@@ -53,18 +59,25 @@ def measure(request: MeasureRequest, told: Told) -> Measured:
     """Measure, and write ``measure.json`` where there is a run's folder."""
     if request.metric not in (None, "accuracy", "macro_f1"):
         raise DataError(f"--metric {request.metric} is not known.", "--metric accuracy, or --metric macro_f1")
-    if request.student not in (None, "cnn"):
-        raise DataError(f"--student {request.student} is not known.", "--student cnn, or leave it out.")
+    if request.student not in (None, "cnn") and not str(request.student).startswith(TUNED):
+        raise DataError(
+            f"--student {request.student} is not known.",
+            "--student cnn, --student transformers:FOLDER, or leave it out.",
+        )
     folder = Path(request.run)
     is_run = (folder / "run.json").is_file()
     told.waiting("read")
     with tempfile.TemporaryDirectory(prefix="leaven-") as scratch:
         dataset = _run_dataset(request) if is_run else _file_dataset(request, Path(scratch))
         models = {**config.load().models, **Folder(folder).describe().get("models", {})} if is_run else {}
-        case = Case(dataset, request.test if is_run else None, request.student == "cnn", models)
+        test = request.test if is_run else None
+        case = Case(dataset, test, request.student, models, family=request.family, slices=request.slices)
         made, copies, near = case.without_leaks(case.of_file(request.with_) if request.with_ else case.of_run(folder))
         trained = _train(request, case, made, Path(scratch) / "classic", told)
         described = None if case.label else describe(case, made, trained is not None, request.seed)
+    said = Folder(folder).describe() if is_run else {}
+    if trained is not None and (spent := said.get("spent", {})).get("usd") and not spent.get("unpriced"):
+        trained = replace(trained, usd=float(spent["usd"]))
     refused = int(Folder(folder).describe().get("reasons", {}).get("near_test", 0)) if is_run else 0
     counts = len(case.test), copies, near, refused
     measured = Measured(
@@ -92,6 +105,7 @@ def _train(request: MeasureRequest, case: Case, made: Rows, scratch: Path, told:
         return scenes.measure(
             bench, ratios=request.ratios, seeds=request.seeds, workers=request.workers, progress=progress
         )
+    others = case.content.others(case.every([made, classic]))
     told.waiting("choose C, student and ratio out of fold")
     return measure_rows(
         case.real,
@@ -102,14 +116,16 @@ def _train(request: MeasureRequest, case: Case, made: Rows, scratch: Path, told:
         case.content.embed,
         groups=case.groups,
         ratios=request.ratios,
+        weights=request.weights,
         seeds=request.seeds,
         metric=cast("Metric | None", request.metric),
         seed=request.seed,
         workers=request.workers,
         progress=progress,
-        others=case.content.others(case.every([made, classic])),
+        others=others,
         named=case.content.student,
-        student=Cnn.name if request.student else None,
+        student=others[-1].name if request.student and others else None,
+        columns=case.columns,
     )
 
 

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaven.measure.cnn import alone, drawn, train
-from leaven.measure.gain import Metric
 from leaven.measure.notes import SMALL
 from leaven.measure.precision import Boxes, overlaps
+from leaven.measure.trials import Metric
 
 if TYPE_CHECKING:
     import torch

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaven.errors import DataError
+from leaven.measure.curve import worth
 from leaven.measure.described import Described
 from leaven.measure.gain import Line, Measurement
 from leaven.measure.interval import Interval
@@ -57,6 +58,7 @@ def _trained(m: Measurement) -> dict[str, Any]:
                 "student": x.student,
                 "arm": x.arm,
                 "ratio": round(x.ratio, 4),
+                "weight": x.weight,
                 "rows": x.rows,
                 **_scores(x, m.metric),
                 "gain": _interval(x.gain),
@@ -68,6 +70,14 @@ def _trained(m: Measurement) -> dict[str, Any]:
         "verdict": m.verdict,
         "why": m.why,
         "ratio": round(m.ratio, 4),
+        "weight": m.weight,
+        "knee": None if m.knee is None else round(m.knee, 4),
+        "curve": [{"rows": p.rows, "alone": round(p.alone, 12), "gain": _interval(p.gain)} for p in m.curve],
+        "worth": worth(m.curve, m.chosen.gain.mean) if m.chosen.gain.low > 0 else None,
+        "families": [{"name": f.name, "rows": f.rows, "gain": _interval(f.share)} for f in m.families],
+        "slices": [{"column": s.column, "value": s.value, "rows": s.rows, "gain": _interval(s.gain)} for s in m.slices],
+        "recalls": [{"label": name, "rows": n, "recall": round(recall, 12)} for name, n, recall in m.recalls],
+        "usd": m.usd,
         "labels": [{"label": name, "gain": round(gain, 12)} for name, gain in m.labels_gained],
         "rows_needed": m.rows_needed,
         "smallest_gain_seen": round(m.chosen.gain.high - m.chosen.gain.mean, 12),
@@ -83,8 +93,9 @@ def _scores(x: Line, metric: str) -> dict[str, dict[str, float]]:
 
 
 def _nothing_trained() -> dict[str, Any]:
-    return {"rows": [], "metric": None, "student": None, "verdict": None, "why": "", "ratio": None, "labels": [],
-            "rows_needed": None, "smallest_gain_seen": None, "seeds": 0, "fits": 0}  # fmt: skip
+    return {"rows": [], "metric": None, "student": None, "verdict": None, "why": "", "ratio": None, "weight": None,
+            "knee": None, "curve": [], "worth": None, "families": [], "slices": [], "recalls": [], "usd": None,
+            "labels": [], "rows_needed": None, "smallest_gain_seen": None, "seeds": 0, "fits": 0}  # fmt: skip
 
 
 def _described(found: Described) -> dict[str, Any]:

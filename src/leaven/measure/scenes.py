@@ -6,7 +6,7 @@ the same verdicts.  Here the ratio is what the run wrote, since fitting out of f
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,7 +47,7 @@ class SceneBench:
     def predict(self, students: Sequence[Student], arm: Arm) -> list[Any]:
         """What a net trained on an arm says of each test image."""
         rows = self.made[arm.made_set]
-        counts = np.concatenate([arm.real, arm.made]).astype(np.float64)
+        counts = arm.counts(rows)
         here = np.flatnonzero(counts)
         items, notes = self.real.items + rows.items, [*self.real.notes, *rows.notes]
         # In an order of their own, so that where a row stands in its file does not decide when it is seen.
@@ -68,12 +68,12 @@ class SceneBench:
             times * sums[1] == theirs[key] * sums[0] for key, times in mine.items()
         )  # fmt: skip
 
-    def _taught(self, arm: Arm) -> Counter[tuple[str, bytes]]:
+    def _taught(self, arm: Arm) -> dict[tuple[str, bytes], float]:
         rows = self.made[arm.made_set]
         items, notes = self.real.items + rows.items, [*self.real.notes, *rows.notes]
-        found: Counter[tuple[str, bytes]] = Counter()
-        for row in np.flatnonzero(counts := np.concatenate([arm.real, arm.made])):
-            found[items[row], _said(notes[row])] += int(counts[row])
+        found: dict[tuple[str, bytes], float] = defaultdict(float)
+        for row in np.flatnonzero(counts := arm.counts(rows)):
+            found[items[row], _said(notes[row])] += counts[row]
         return found
 
 

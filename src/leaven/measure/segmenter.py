@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from leaven.measure.cnn import alone, drawn, train
 from leaven.measure.detector import convolved, pictured
-from leaven.measure.gain import Metric
+from leaven.measure.trials import Metric
 
 if TYPE_CHECKING:
     import torch

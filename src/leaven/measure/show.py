@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from leaven.measure.curve import a_doubling, worth
 from leaven.measure.described import Described
 from leaven.measure.gain import Line, Measurement
 from leaven.measure.interval import Interval
@@ -50,10 +51,13 @@ def trained(found: Measured, m: Measurement) -> list[str]:
     out += table([x for x in m.lines if x.student == m.student], m, found.baseline)
     for ratio, needs in m.left_out:
         out.append(
-            f"{'real + made':<16}{ratio:>5g}      -   left out: needs {needs:,} made rows, there are {m.made_rows:,}"
+            f"{'real + made':<18}{ratio:>5g}      -   left out: needs {needs:,} made rows, there are {m.made_rows:,}"
         )
     out += verdict(found)
+    out += worth_of(m)
     out += labels(m) if m.labels_gained else []
+    out += parts(m)
+    out += sizes(m)
     out += other(m)
     out.append(next_step(found))
     return out
@@ -112,19 +116,19 @@ def table(rows: Sequence[Line], m: Measurement, baseline: str = ARMS["classic"])
     reach = max([0.01, *(max(abs(x.gain.low), abs(x.gain.high)) for x in rows if x.arm == "both")]) * 100
     reach = min(reach, 20.0)
     scale = f"{-reach:+.0f}".ljust(CHART // 2) + "0" + f"{reach:+.0f}".rjust(CHART // 2)
-    out = [f"{'arm':<16}{'ratio':>5}{'rows':>8}   {metric:>8}   {'gain, 95 % interval':<28}{scale}"]
+    out = [f"{'arm':<18}{'ratio':>5}{'rows':>8}   {metric:>8}   {'gain, 95 % interval':<28}{scale}"]
     for x in rows:
         score = (x.accuracy if m.metric == "accuracy" else x.macro_f1).mean * 100
         ratio = "-" if x.arm in ("real", "repeat") else f"{x.ratio:.3g}"
         gain, chart = "-", "|".rjust(CHART // 2 + 1)
         if x.arm != "real":
             g = x.gain
-            best = "chosen" if x.arm == "both" and x.ratio == m.ratio else ""
+            best = "chosen" if x.arm == "both" and (x.ratio, x.weight) == (m.ratio, m.weight) else ""
             gain = f"{g.mean * 100:+.1f}  [{g.low * 100:+.1f}, {g.high * 100:+.1f}]"
             gain = f"{gain:<22}{best}"
             chart = bar(g, reach / 100)
-        name = arm_name(x.arm, baseline)
-        out.append(f"{name:<16}{ratio:>5}{x.rows:>8,}   {score:>8.1f}   {gain:<28}{chart}".rstrip())
+        name = arm_name(x.arm, baseline) + (f" x {x.weight:g}" if x.weight != 1 else "")
+        out.append(f"{name:<18}{ratio:>5}{x.rows:>8,}   {score:>8.1f}   {gain:<28}{chart}".rstrip())
     return out
 
 
@@ -162,7 +166,7 @@ def verdict(found: Measured) -> list[str]:
     m = found.measurement
     g = m.chosen.gain
     said = f"{g.mean * 100:+.1f} points, interval [{g.low * 100:+.1f}, {g.high * 100:+.1f}]"
-    at = f"at ratio {m.ratio:.3g}"
+    at = at_setting(m)
     if m.verdict == "use":
         return [f"Verdict  USE, {at}. Gain {said}."]
     if m.verdict == "harmful":
@@ -181,6 +185,56 @@ def verdict(found: Measured) -> list[str]:
     return [f"Verdict  UNCLEAR, {at}: {said}.", f"         {why}"]
 
 
+def at_setting(m: Measurement) -> str:
+    """The ratio, and the weight where it is not 1."""
+    return f"at ratio {m.ratio:.3g}" + (f", weight {m.weight:g}" if m.weight != 1 else "")
+
+
+def worth_of(m: Measurement) -> list[str]:
+    """How many real rows the made ones are worth, what more of them add, and what a point of gain cost."""
+    said = []
+    if m.verdict == "use" and (rows := worth(m.curve, m.chosen.gain.mean)):
+        said.append(f"worth about {rows:,} more real rows")
+    if m.verdict == "use" and m.usd:
+        said.append(f"{m.usd / (m.chosen.gain.mean * 100):.2g} USD a point")
+    if m.knee is not None and m.verdict != "harmful" and any(s.ratio > m.knee for s in m.out_of_fold):
+        said.append(f"out of fold, more than ratio {m.knee:.3g} adds nothing")
+    return [f"         {said[0][0].upper()}{'; '.join(said)[1:]}."] if said else []
+
+
+def sizes(m: Measurement) -> list[str]:
+    """The gain at smaller numbers of real rows; and where made rows do not help, which real rows would."""
+    out: list[str] = []
+    if len(m.curve) > 1:
+        points_ = [f"{p.rows:,} rows {p.alone * 100:.1f} alone, {points(p.gain)}" for p in m.curve]
+        out = [f"Real     {points_[0]} with made rows", *(f"         {said}" for said in points_[1:])]
+    slope = a_doubling(m.curve)
+    if m.verdict in ("use", "unclear") or slope is None:
+        return out
+    rows = worth(m.curve, 0.01)
+    weak = [
+        f"{cut(shown(name), 24)} ({recall:.0%} of {n} found out of fold)"
+        for name, n, recall in m.recalls
+        if recall < 0.9
+    ][:2]
+    first = [f"         First of {' and '.join(weak)}."] if weak else []
+    return [*out, f"Collect  about {rows:,} more real rows would gain a point, by the curve.", *first] if rows else out
+
+
+def parts(m: Measurement) -> list[str]:
+    """What each family of made rows brought, and the slices of the test set where the gain is another one."""
+    out: list[str] = []
+    for family in sorted(m.families, key=lambda f: -f.share.mean):
+        head = "" if out else "Made by"
+        out.append(f"{head:<9}{cut(shown(family.name), 40)}: {points(family.share)} of the gain, {family.rows:,} rows")
+    for part in [s for s in m.slices if s.gain.low > 0 or s.gain.high < 0]:
+        head = "Slices" if not any(line.startswith("Slices") for line in out) else ""
+        out.append(
+            f"{head:<9}{shown(part.column)} {cut(shown(part.value), 40)}: {points(part.gain)}, {part.rows:,} rows"
+        )
+    return out
+
+
 def labels(m: Measurement) -> list[str]:
     gained = sum(g > 0.005 for _, g in m.labels_gained)
     lost = [(name, g) for name, g in m.labels_gained if g < -0.005]
@@ -194,7 +248,7 @@ def other(m: Measurement) -> list[str]:
     for name in dict.fromkeys(x.student for x in m.lines if x.student != m.student):
         rest = [x for x in m.lines if x.student == name]
         real = next(x for x in rest if x.arm == "real")
-        same = next(x for x in rest if x.arm == "both" and x.ratio == m.ratio)
+        same = next(x for x in rest if x.arm == "both" and (x.ratio, x.weight) == (m.ratio, m.weight))
         before, after, base = (score(x, m) for x in (real, same, m.real))
         said = f"{name}: {before:.1f} without, {after:.1f} with made rows, {points(same.gain)}"
         out.append(f"{'' if out else 'Note':<9}{said}")
@@ -217,8 +271,8 @@ def next_step(found: Measured) -> str:
     if found.with_:
         return "Next:  leaven augment DATA -o OUT        (make rows that leaven judges itself)"
     if m.verdict == "use":
-        ratio = f"--set blend.ratio={m.ratio:.3g}"
-        return f"Next:  the same augment command with {ratio} writes this blend"
+        weight = f" --set blend.weight={m.weight:g}" if m.weight != 1 else ""
+        return f"Next:  the same augment command with --set blend.ratio={m.ratio:.3g}{weight} writes this blend"
     worst = [cut(shown(name), 24) for name, g in m.labels_gained[::-1] if g < 0][:1]
     more = f"collect more rows of {worst[0]}, or " if worst else ""
     return f"Next:  {more}try another recipe: leaven recipes"

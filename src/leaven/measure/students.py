@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from leaven.models.backends.linear import C_GRID, choose_C, fit_linear, predict
+from leaven.models.backends.one_thread import one_thread
 
 Floats = NDArray[np.float64]
 Embed = Callable[[Sequence[str]], NDArray[Any]]
@@ -98,12 +99,11 @@ class Tfidf:
 
     def features(self, train_texts: Sequence[str], test_texts: Sequence[str]) -> tuple[Floats, Floats]:
         """Coordinates of all rows along the directions that the training rows span."""
-        from threadpoolctl import threadpool_limits
 
         train, test = self._weigh(train_texts, test_texts)
         n = train.shape[0]
         chosen = np.unique(np.linspace(0, n - 1, min(n, MOST_DIRECTIONS)).round().astype(np.int64))
-        with threadpool_limits(1):
+        with one_thread():
             return _rotate(train[chosen], [train, test])
 
     def _weigh(self, train_texts: Sequence[str], test_texts: Sequence[str]) -> tuple[Any, Any]:

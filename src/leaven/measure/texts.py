@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from leaven.keep.near import TextIndex
-from leaven.measure.students import AnyStudent, Embed, Embedded, remembered
+from leaven.measure.students import AnyStudent, Embed, Embedded, Tfidf, remembered
 from leaven.models.backends.wordllama import WordLlama
 from leaven.records import folded
 
@@ -19,13 +19,13 @@ NEAR = 0.8
 
 
 class Texts:
-    """The text fields of the data, joined."""
+    """The text fields of the data, joined; ``tuned`` is the folder of a transformer to fine-tune on them."""
 
     student = Embedded.name
     baseline = "classic-text"
 
-    def __init__(self, fields: Sequence[str]) -> None:
-        self.fields = list(fields)
+    def __init__(self, fields: Sequence[str], tuned: str | None = None) -> None:
+        self.fields, self.tuned = list(fields), tuned
         self._index: TextIndex | None = None
 
     @cached_property
@@ -51,5 +51,9 @@ class Texts:
         return [bool(self._index.near(text)) for text in items]
 
     def others(self, items: Sequence[str]) -> list[AnyStudent] | None:
-        """The students beside the one over vectors: TF-IDF, as ``Bench`` has it."""
-        return None
+        """The students beside the one over vectors: TF-IDF, and the transformer where one is named."""
+        if self.tuned is None:
+            return None
+        from leaven.measure.fine_tuned import FineTuned
+
+        return [Tfidf(items), FineTuned(self.tuned)]

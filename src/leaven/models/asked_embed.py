@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,30 @@ class AskedEmbed:
     def plays(self, kind: str) -> bool:
         """True where the player embeds items of this kind: text, image or audio."""
         return kind in (getattr(self.player, "kinds", None) or ("text",))
+
+    def scale(self) -> float | None:
+        """What the model multiplies the cosine of a text and an image or a sound by, before it says how well they fit;
+        None where it does not.  It is stored as a vector is."""
+        found: float | None = self._run(self._scale())
+        return found
+
+    async def _scale(self) -> float | None:
+        key, ledger = digest("logit scale", self.player.model), self.asker.ledger
+        stored = ledger.find(key)
+        if not stored:
+            if self.asker.replay:
+                raise not_stored(f"the logit scale of {self.player.model} is not stored.")
+            read = getattr(self.player, "scale", None)
+            found = await read() if read else None
+            answer = Answer(json.dumps(found))
+            ask = Ask("embed", {"logit scale": self.player.model})
+            row = Row(key, "embed", 0, "", 0, 0, ask, self.player.model, answer, usd=0.0)
+            self.asker.count(self.player, row)
+            await ledger.store(row)
+            return found
+        assert stored[0] is not None, "an answer without an error is stored"
+        scale: float | None = json.loads(stored[0].text)
+        return scale
 
     async def _vectors(self, items: Mapping[Named, Item]) -> dict[Named, np.ndarray]:
         import numpy as np

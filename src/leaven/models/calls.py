@@ -72,6 +72,8 @@ class Answer:
     tops: Mapping[str, float] | None = None
     sound: Audio | None = None
     """What it is, where it is no text: stored in a file beside the ledger."""
+    scored: int | None = None
+    """How many tokens the mean log-probability is of."""
     stored: bool = field(default=False, compare=False)
     """True where it came from the ledger: nothing was asked."""
 
@@ -84,6 +86,8 @@ class Answer:
         said: dict[str, Any] = {"text": self.text, "finish": self.finish}
         if self.logprob is not None:
             said["logprob"] = self.logprob
+        if self.scored is not None:
+            said["scored"] = self.scored
         if self.tops is not None:
             said["tops"] = dict(self.tops)
         return said

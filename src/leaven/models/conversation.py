@@ -35,10 +35,13 @@ CONTINUE = (
 
 @dataclass(frozen=True)
 class Continuation:
-    """How a text went on, and the mean log-probability of its tokens where the server gives it."""
+    """How a text went on, the mean log-probability of its tokens and their number where the server gives them, and why
+    it ended (``stop``, ``length``) where a model that completes says so."""
 
     text: str
     logprob: float | None
+    tokens: int | None = None
+    finish: str | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,8 @@ class Conversation:
         role, player = self.players.player("complete", nick)
         if role == "complete":
             answer = await self._completed(player, prompt, about, {"max_tokens": MOST_OUT, **sampling})
-            return Continuation(_stopped(answer.text, sampling.get("stop")), answer.logprob)
+            text = _stopped(answer.text, sampling.get("stop"))
+            return Continuation(text, answer.logprob, answer.scored, answer.finish)
         self.asker.once(
             f"complete is played by the chat model {player.model}: it is told to go on, and gives no log-probabilities."
         )

@@ -148,7 +148,7 @@ class Ledger:
         found = Answer(
             said["text"], said["finish"], tokens_in, tokens_out, said.get("logprob"), said.get("tops"), sound
         )
-        found.stored = True
+        found.scored, found.stored = said.get("scored"), True
         return found, None
 
     async def store(self, row: Row) -> None:
@@ -245,6 +245,16 @@ class Ledger:
             (step,),
         ).fetchone()
         return int(n), float(tokens_in or 0), float(tokens_out or 0), float(seconds or 0)
+
+    def asked(self, steps: Sequence[str], rounds: Sequence[int]) -> int:
+        """How many calls these steps made in these rounds; one that was made again for a record that failed is one."""
+        marks = [", ".join("?" * len(some)) for some in (steps, rounds)]
+        found = self._db.execute(
+            "SELECT COUNT(*) FROM (SELECT DISTINCT step, round, record, call FROM answers"
+            f" WHERE step IN ({marks[0]}) AND round IN ({marks[1]}))",
+            (*steps, *rounds),
+        ).fetchone()
+        return int(found[0])
 
     def answered(self) -> int:
         """How many answers are stored."""

@@ -50,6 +50,7 @@ LATER = {
     "change": "variants of a recipe",
 }
 SETS = ("source", "pool", "given")
+REPEAT = ["times", "until", "calls", "result", "steps"]
 
 
 def names() -> list[str]:
@@ -305,10 +306,10 @@ class _Builder:
         if not isinstance(value, Map) or "steps" not in value:
             raise RecipeError("`repeat` needs `steps`.", "repeat: {times: 5, steps: [...]}", where=self.at(line))
         for key in value:
-            if key not in ("times", "until", "result", "steps"):
+            if key not in REPEAT:
                 raise RecipeError(
                     f"repeat has no parameter `{key}`.",
-                    f"{suggest(key, ['times', 'until', 'result', 'steps'])}.",
+                    f"{suggest(key, REPEAT)}.",
                     where=self.at(value.lines[key]),
                 )
         until = self.until(value.get("until"), line)
@@ -323,7 +324,12 @@ class _Builder:
                 "leave out `result`.",
                 where=self.at(line),
             )
-        return Repeat(self.nodes(value["steps"], line), times, until, result == "last", line)
+        calls = value.get("calls")
+        if calls is not None and (not isinstance(calls, int) or isinstance(calls, bool) or calls < 1):
+            raise RecipeError(
+                f"calls is {calls}; repeat takes a whole number from 1.", "calls: 2000", where=self.at(line)
+            )
+        return Repeat(self.nodes(value["steps"], line), times, until, result == "last", line, calls)
 
     def until(self, value: Any, line: int) -> Until | None:
         if value is None:

@@ -34,6 +34,12 @@ def check(recipe: Recipe, columns: Mapping[str, Column], sets: Mapping[str, int]
                 "give them with --unlabelled FILE, or leave the label of some rows empty.",
                 where=f"{recipe.where} line {chain.line}",
             )
+        if chain.start == "given" and not sets.get("given"):
+            raise RecipeError(
+                "it starts from candidates made elsewhere, and there are none.",
+                "give them with --given FILE.",
+                where=f"{recipe.where} line {chain.line}",
+            )
         stream = dict(columns)
         if chain.start == "pool":  # the label of a pool row is not known before a step says it
             stream = {n: c for n, c in stream.items() if c.type != "label"}
@@ -43,7 +49,13 @@ def check(recipe: Recipe, columns: Mapping[str, Column], sets: Mapping[str, int]
     if found:
         first = found[0]
         raise RecipeError(first.what, first.fix, where=first.where, others=found[1:])
-    if recipe.blend.weight:
+    if recipe.blend.order == "curriculum" and recipe.blend.by not in set(columns) | _written(chains):
+        raise RecipeError(
+            f"blend.by is `{recipe.blend.by}`, which names no column; a curriculum goes by one.",
+            "note how easy a record is first, as `prediction` does, or blend: {order: curriculum, by: COLUMN}.",
+            where=recipe.where,
+        )
+    if isinstance(recipe.blend.weight, str):
         known = set(columns) | _written(chains)
         if recipe.blend.weight not in known:
             raise RecipeError(

@@ -72,6 +72,8 @@ class Repeat:
     until: Until | None
     last: bool
     line: int
+    calls: int | None = None
+    """About how many calls its rounds may make together; the last one takes as many records as that leaves room for."""
 
     @property
     def begins(self) -> bool:

@@ -89,6 +89,7 @@ def _step(heads: Mapping[str, Schema], bare: Sequence[str]) -> Schema:
             {
                 "times": {"type": "integer", "minimum": 1, "maximum": 1000},
                 "until": {"anyOf": [_ref("until"), {"type": "null"}]},
+                "calls": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]},
                 "result": {"enum": ["all", "last"]},
                 "steps": steps,
             },

@@ -32,7 +32,9 @@ def not_measured(content: Content) -> str:
 def chosen(found: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The line that the verdict is about."""
     mine = [x for x in found["rows"] if x["student"] == found["student"] and x["arm"] == "both"]
-    return next((x for x in mine if abs(x["ratio"] - found["ratio"]) < 1e-3), None)
+    weight = found.get("weight", 1.0)
+    same = [x for x in mine if abs(x["ratio"] - found["ratio"]) < 1e-3 and x.get("weight", 1.0) == weight]
+    return next(iter(same), None)
 
 
 def interval(gain: Mapping[str, float]) -> str:
@@ -72,7 +74,7 @@ def _answer(content: Content) -> str:
         else ""
     )
     return (
-        f'<p class="says {plain(found["verdict"])}">{word} <span>at ratio {found["ratio"]:.3g}</span></p>'
+        f'<p class="says {plain(found["verdict"])}">{word} <span>at {_at(line)}</span></p>'
         f'<p class="number">{gain["mean"] * 100:+.1f} <span>points of {metric}, 95 % interval '
         f"[{gain['low'] * 100:+.1f}, {gain['high'] * 100:+.1f}]</span></p>"
         f"<p>{why} On {found['test']['rows']:,} test rows never trained on ({plain(found['test']['from'])}), "
@@ -124,21 +126,23 @@ def _gain(content: Content) -> str:
         return described or not_measured(content)
     rows: list[Mapping[str, Any]] = found["rows"]
     student = found["student"]
-    ratios = sorted({x["ratio"] for x in rows if x["arm"] == "both"})
+    settings = sorted({_setting(x) for x in rows if x["arm"] == "both"}, key=lambda s: (-s[1], s[0]))
     others = [arm for arm in ("classic", "made") if any(x["arm"] == arm for x in rows)]
-    places = [f"{r:.3g}" for r in ratios] + [arm_name(arm, found).replace("-", "- ") for arm in others]
-    shown = [_dot(x, ratios, others, student) for x in rows if x["arm"] in ("both", *others)]
+    places = [_said(*s) for s in settings] + [arm_name(arm, found).replace("-", "- ") for arm in others]
+    shown = [_dot(x, settings, others, student) for x in rows if x["arm"] in ("both", *others)]
     band = next((x["gain"] for x in rows if x["arm"] == "repeat" and x["student"] == student), None)
     title = f"Gain over real rows only, in points of {METRICS[found['metric']]}, by ratio of made rows to real rows"
     drawing = dots(
-        title, places, shown, _reach(shown, len(ratios)), (band["low"] * 100, band["high"] * 100) if band else None,
+        title, places, shown, _reach(shown, len(settings)), (band["low"] * 100, band["high"] * 100) if band else None,
         "points", "made rows for each real row"
     )  # fmt: skip
     second = next((x["student"] for x in rows if x["student"] != student), "")
     weaker = next(
-        (x for x in rows if x["student"] == second and x["arm"] == "both" and x["ratio"] == line["ratio"]), None
+        (x for x in rows if x["student"] == second and x["arm"] == "both" and _setting(x) == _setting(line)), None
     )
-    said = [f"At ratio {line['ratio']:.3g}, chosen out of fold, the gain is {interval(line['gain'])} points."]
+    said = [f"At {_at(line)}, chosen out of fold, the gain is {interval(line['gain'])} points."]
+    if found.get("knee") is not None:
+        said.append(f"Out of fold, more than ratio {found['knee']:.3g} adds nothing.")
     if band:
         said.append("Real rows repeated, the grey band, gain " + interval(band) + ".")
     if weaker:
@@ -153,8 +157,22 @@ def _gain(content: Content) -> str:
     return figure(drawing, " ".join(said), _numbers(rows, found), key=key) + described
 
 
-def _dot(x: Mapping[str, Any], ratios: Sequence[float], others: Sequence[str], student: str) -> Dot:
-    at = ratios.index(x["ratio"]) if x["arm"] == "both" else len(ratios) + others.index(x["arm"])
+def _setting(x: Mapping[str, Any]) -> tuple[float, float]:
+    """The ratio of a line, and what a made row weighs in it."""
+    return x["ratio"], x.get("weight", 1.0)
+
+
+def _said(ratio: float, weight: float) -> str:
+    return f"{ratio:.3g}" + (f" x {weight:g}" if weight != 1 else "")
+
+
+def _at(x: Mapping[str, Any]) -> str:
+    ratio, weight = _setting(x)
+    return f"ratio {ratio:.3g}" + (f", weight {weight:g}" if weight != 1 else "")
+
+
+def _dot(x: Mapping[str, Any], settings: Sequence[tuple[float, float]], others: Sequence[str], student: str) -> Dot:
+    at = settings.index(_setting(x)) if x["arm"] == "both" else len(settings) + others.index(x["arm"])
     g = x["gain"]
     return Dot(at, g["mean"] * 100, g["low"] * 100, g["high"] * 100, x["student"] != student)
 
@@ -179,7 +197,7 @@ def _numbers(rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) -> str
     cells = [
         (
             plain(arm_name(x["arm"], found), 60),
-            "-" if x["arm"] in ("real", "repeat") else f"{x['ratio']:.3g}",
+            "-" if x["arm"] in ("real", "repeat") else _said(*_setting(x)),
             f"{x['rows']:,}",
             *(f"{x[name]['mean'] * 100:.1f}" if name in x else "-" for name in metrics),
             "-" if x["arm"] == "real" else interval(x["gain"]),

@@ -13,6 +13,7 @@ from leaven.engine.folder import write_whole
 from leaven.report.album import Album
 from leaven.report.content import Content
 from leaven.report.cost import cost, how
+from leaven.report.gained import where
 from leaven.report.labels import labels
 from leaven.report.map import map_
 from leaven.report.marked import plain
@@ -24,7 +25,7 @@ from leaven.report.scores import scores
 from leaven.report.vectors import Vectors
 
 NAME = "report.html"
-SECTIONS = ("Verdict", "Gain", "Labels", "Samples", "Refused", "Quality", "Scores", "Map", "Cost", "How")
+SECTIONS = ("Verdict", "Gain", "Labels", "Where", "Samples", "Refused", "Quality", "Scores", "Map", "Cost", "How")
 HATCHES = """<svg class="hatches" width="0" height="0" aria-hidden="true"><title>Hatches</title><defs>
 <pattern id="hatch-made" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
 <rect width="5" height="5" class="ground"/><line x1="0" y1="0" x2="0" y2="5" class="lines"/></pattern>
@@ -51,6 +52,7 @@ def page(content: Content) -> str:
     before = [
         verdict(content),
         '<div class="two">' + gain(content) + labels(content, album) + "</div>",
+        where(content),
         samples(content, album),
         refused(content, album),
         quality(content, vectors, album),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -11,12 +10,15 @@ from typing import Any
 import numpy as np
 
 from leaven.errors import MissingExtra
+from leaven.io.columns import OURS
+from leaven.measure.case import LINKS
+from leaven.measure.quality.rows import Some as Some
 from leaven.media.broken import Broken
 from leaven.media.image import Image
 from leaven.models.backends.hashed import Hashed
 from leaven.models.embedders import LocalModels
 from leaven.models.roles import Embed
-from leaven.records import place
+from leaven.records import folded, place
 from leaven.report.content import MEDIA, Content
 from leaven.report.rows import Rows
 from leaven.report.rows import cut as cut_texts
@@ -35,26 +37,6 @@ ENOUGH = 64
 LARGE = 256
 """Pixels a side from which a large photograph is looked at."""
 BATCH = 16
-
-
-@dataclass(frozen=True)
-class Some:
-    """Rows of one set with their vectors; ``of`` is how many the set has."""
-
-    ids: list[str]
-    texts: list[str]
-    labels: list[str | None]
-    parents: list[str | None]
-    vectors: np.ndarray
-    of: int
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @property
-    def share(self) -> str:
-        """How many rows were looked at, where that is not all."""
-        return f"{len(self):,}" if len(self) == self.of else f"{len(self):,} of {self.of:,}"
 
 
 class Vectors:
@@ -136,12 +118,30 @@ class Vectors:
             few = rows.few_at_a_time(order, [*self.column, *texts])
             own = ({**row, "_id": rows.ids[i], "_label": rows.labels[i], "_parents": rows.parents[i]} for i, row in few)
             return self._seen(own, len(where))
-        taken = rows.take(order, self.column, LONGEST) if order and self.column else []
+        link = next((c for c in LINKS if c in rows.columns and c not in OURS), None)  # of rows made elsewhere
+        wanted = [*self.column, *([link] if link else [])]
+        taken = rows.take(order, wanted, LONGEST) if order and self.column else []
         found = [
-            {**row, "_id": rows.ids[i], "_label": rows.labels[i], "_parents": rows.parents[i]}
+            {
+                **row,
+                "_id": rows.ids[i],
+                "_label": rows.labels[i],
+                "_parents": rows.parents[i] or (self._named(row.get(link)) if link else None),
+            }
             for i, row in zip(order, taken, strict=True)
         ]
         return self._some(found, ROWS[name], len(where))
+
+    def _named(self, link: Any) -> str | None:
+        """The real row that a link names, by its id or by its text."""
+        if not isinstance(link, str):
+            return None
+        return self._by_name.get(link) or self._by_name.get(folded(link))
+
+    @cached_property
+    def _by_name(self) -> dict[str, str]:
+        texts = {folded(text): own for own, text in zip(self.real.ids, self.real.texts, strict=True)}
+        return {**texts, **{own: own for own in self.real.ids}}
 
     def _some(self, rows: list[dict[str, Any]], most: int, of: int) -> Some:
         texts = ["\n".join(_text(row.get(c)) for c in self.column) for row in rows]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from pydantic import Field
 
 from leaven.asks import Asks
-from leaven.fields import SCORE, Column
+from leaven.fields import SCORE, VALUE, Column
 from leaven.models.shapes import columns
 from leaven.operators import Make, Text
 from leaven.records import Record
@@ -24,8 +24,8 @@ class Continue(Asks, Make):
     `stop` says where a text ends, `draw` which rows the prompt shows before it.  A chat model can stand in, and is
     told to go on; it gives no log-probabilities.  A text that is empty is refused as `empty`.
 
-    Needs what the prompt reads.  Makes text, and `logprob`, the mean log-probability of its tokens (None where the
-    model gives none).
+    Needs what the prompt reads.  Makes text; `logprob`, the mean log-probability of its tokens, and `tokens`, how many
+    these are; `finish`, why it ended: `stop`, or `length` where it was cut (None where the model does not say).
 
     >>> begun = "Short questions about a {{ label }}:\\n- {{ text }}\\n-"
     >>> [row] = Continue(prompt=begun, stop="\\n")({"text": "my card is lost", "label": "card"}, complete="fake:shape")
@@ -53,7 +53,8 @@ class Continue(Asks, Make):
         return frozenset({self.field()})
 
     def writes(self) -> dict[str, Column]:
-        return {**columns({self.field(): "str"}), "logprob": Column(SCORE, self.changes(), written=False)}
+        score, value = Column(SCORE, self.changes(), written=False), Column(VALUE, self.changes(), written=False)
+        return {**columns({self.field(): "str"}), "logprob": score, "tokens": score, "finish": value}
 
     def asked(self) -> int:
         return self.calls
@@ -62,5 +63,6 @@ class Continue(Asks, Make):
         for _ in range(self.calls):
             found = await ctx.complete(self.prompt, record)
             text = found.text.strip()
-            child = record.child({self.field(): text, "logprob": found.logprob})
+            said = {"logprob": found.logprob, "tokens": found.tokens, "finish": found.finish}
+            child = record.child({self.field(): text, **said})
             yield child if text else child.refuse("empty")

@@ -8,5 +8,6 @@ from leaven.train.batch import cutmix, mixup
 from leaven.train.drawn import Drawn
 from leaven.train.modalities import cut_switch
 from leaven.train.pairs import mixgen, mixgen_batch
+from leaven.train.rising_cut import RisingCut
 
-__all__ = ["Drawn", "cut_switch", "cutmix", "mixgen", "mixgen_batch", "mixup"]
+__all__ = ["Drawn", "RisingCut", "cut_switch", "cutmix", "mixgen", "mixgen_batch", "mixup"]

@@ -86,6 +86,15 @@ class Drawn:
             raise DataError(f"ratio is {found}{at}; blend allows 0 to {MOST}.", "ratio=1")
         return found
 
+    def scores(self, column: str) -> tuple[np.ndarray, np.ndarray]:
+        """Of the rows of this epoch, in their order: which were made, and a column of numbers or a step's score (NaN
+        where a row has none)."""
+        import numpy as np
+
+        rows = self._rows()
+        values = self._source.numbers(column)
+        return self._made[rows], np.array([np.nan if values[i] is None else float(values[i] or 0.0) for i in rows])
+
     # -- items ----------------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:

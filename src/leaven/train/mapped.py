@@ -15,7 +15,7 @@ from leaven import storage
 from leaven.errors import DataError
 from leaven.io.dataset import load
 from leaven.records import digest
-from leaven.train.rows import Heads
+from leaven.train.rows import Heads, no_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +73,15 @@ class Mapped:
         """The user's columns in stretches, and where each begins."""
         found = self.table.select(self.columns).to_batches()
         return list(accumulate(map(len, found[:-1]), initial=0)), found
+
+    def numbers(self, name: str) -> list[float | None]:
+        scores = self.table.schema.field("_scores").type if "_scores" in self.table.column_names else None
+        if scores is not None and scores.get_field_index(name) >= 0:
+            return [None if row is None else row[name] for row in self.table.column("_scores").to_pylist()]
+        found: list[Any] = self.table.column(name).to_pylist() if name in self.columns else ["no number"]
+        if not all(value is None or isinstance(value, int | float) for value in found):
+            raise no_numbers(name, self.name)
+        return found
 
     def row(self, number: int) -> dict[str, Any]:
         starts, batches = self.batches

@@ -32,6 +32,10 @@ class Source(Protocol):
 
     def heads(self) -> Heads: ...
 
+    def numbers(self, name: str) -> list[float | None]:
+        """A column of numbers, or a score that a step wrote; raises DataError where there is none of that name."""
+        ...
+
     def row(self, number: int) -> dict[str, Any]:
         """The user's columns of a row; images and sounds stay encoded until somebody looks at them."""
         ...
@@ -63,8 +67,18 @@ class Listed:
             [None if root is None else str(root) for root in roots],
         )
 
+    def numbers(self, name: str) -> list[float | None]:
+        if not any(name in row or name in (row.get("_scores") or {}) for row in self.rows):
+            raise no_numbers(name, self.name)
+        return [row.get(name, (row.get("_scores") or {}).get(name)) for row in self.rows]
+
     def row(self, number: int) -> dict[str, Any]:
         return {name: value for name, value in self.rows[number].items() if not name.startswith("_")}
+
+
+def no_numbers(name: str, where: str) -> DataError:
+    """The rows have no such column of numbers."""
+    return DataError(f"the rows have no number `{name}`.", "name a column, or a score that a step wrote.", where=where)
 
 
 def _root(own: str, parents: Mapping[str, str], ids: set[str]) -> str | None:

@@ -90,6 +90,13 @@ class Encoder:
         made = [loop.run_in_executor(self._pool, self._vectors, batch, each) for batch in batches]
         return np.concatenate(await asyncio.gather(*made)), 0
 
+    async def scale(self) -> float | None:
+        """What the model itself multiplies the cosine of a text and an image or a sound by; None where it does not."""
+        if self._model is None:
+            await asyncio.to_thread(self._load)
+        found = getattr(self._model, "logit_scale", getattr(self._model, "logit_scale_a", None))
+        return None if found is None else round(float(found.detach().exp()), 6)
+
     def _no_vectors(self) -> ModelError:
         return ModelError(
             f"{self.uri} is a model of type `{self.family}`, which gives no vectors of images, sounds or pairs.",

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from leaven.models.backends.one_thread import one_thread
+
 BUCKETS = 2**14
 DIMENSIONS = 128
 MOST_TEXTS = 5_000  # the SVD's directions hardly move beyond
@@ -45,7 +47,6 @@ class Hashed:
         So neither the order of the source nor a repeated row changes a byte.
         """
         from sklearn.decomposition import TruncatedSVD
-        from threadpoolctl import threadpool_limits
 
         chosen = sorted(set(texts), key=lambda text: _key(seed, text))[:MOST_TEXTS]
         counts = _hash(chosen or [""])
@@ -54,7 +55,7 @@ class Hashed:
         if rank == 0:
             return cls(np.zeros((1, BUCKETS), dtype=np.float32))
         svd = TruncatedSVD(rank, n_iter=2, random_state=seed % 2**32)
-        with threadpool_limits(1):  # two threads give other bytes, and are slower
+        with one_thread():  # two threads give other bytes, and are slower
             svd.fit(counts)
         return cls(svd.components_)
 

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from leaven.models.backends.one_thread import one_thread
+
 Floats = NDArray[np.float64]
 
 C_GRID = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)  # for features of unit length
@@ -98,9 +100,8 @@ def predict_proba(state: LinearState, X: ArrayLike) -> Floats:
 
 def predict(state: LinearState, X: ArrayLike) -> NDArray[np.int64]:
     """The most probable label of each row; the lower number where two are equal."""
-    from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):
+    with one_thread():
         scores = _features(X) @ state.coef.T + state.intercept
     best: NDArray[np.int64] = state.classes[scores.argmax(axis=1)]
     return best
@@ -187,12 +188,11 @@ def per_epoch(
     For training dynamics, the mean and spread of a row's true-label probability over epochs (Swayamdipta et
     al. 2020, arXiv:2009.10795).
     """
-    from threadpoolctl import threadpool_limits
 
     features = _features(X)
     how: dict[str, Any] = {"n_labels": n_labels, "epochs": epochs, "batch": batch, "rate": rate, "seed": seed}
     models = epochs_of(features, Y, counts, C, **how)
-    with threadpool_limits(1):
+    with one_thread():
         return np.stack([_softmax(features @ coef + intercept).astype(np.float32) for coef, intercept in models])
 
 
@@ -213,7 +213,6 @@ def epochs_of(
     Plain stochastic gradient descent with a constant step, rows in an order drawn by ``seed`` for each epoch.
     ``rate`` is in units of one over the mean squared length of the features, bias included.
     """
-    from threadpoolctl import threadpool_limits
 
     features = _features(X)
     targets, is_hard = _targets(Y)
@@ -229,7 +228,7 @@ def epochs_of(
     intercept = np.zeros(n_labels)
     draws = np.random.Philox(key=seed)
     for _ in range(epochs):
-        with threadpool_limits(1):
+        with one_thread():
             order = np.argsort(draws.random_raw(n), kind="stable") if n else np.zeros(0, dtype=np.int64)
             for begin in range(0, n, batch):
                 rows = order[begin : begin + batch]
@@ -292,14 +291,13 @@ def _minimise(
     ``mass`` (n x k) is the weight that each row gives to each class; ``begin`` is a solution to start from.
     """
     from scipy.optimize import minimize
-    from threadpoolctl import threadpool_limits
 
     d, k = features.shape[1], mass.shape[1]
     if k == 1:
         return np.zeros((d + 1, 1))
     weights = mass.sum(axis=1)
     scale = 1.0 / weights.sum()
-    with threadpool_limits(1):  # two threads give other bytes, and are slower at this size
+    with one_thread():  # two threads give other bytes, and are slower at this size
         # A free intercept makes centring change nothing but the number of steps.
         centre = (weights @ features) * scale
         centred = features - centre

@@ -113,7 +113,7 @@ class OpenAI:
         known, tops = (found.get("token_logprobs"), found.get("top_logprobs")) if isinstance(found, dict) else ([], [])
         numbers = [p for p in known if _number(p)] if isinstance(known, list) else []
         if numbers:
-            answer.logprob = round(sum(numbers) / len(numbers), 6)
+            answer.logprob, answer.scored = round(sum(numbers) / len(numbers), 6), len(numbers)
         if isinstance(tops, list) and tops and isinstance(tops[0], dict):
             answer.tops = {whole(token): float(p) for token, p in tops[0].items() if _number(p)}
         return answer

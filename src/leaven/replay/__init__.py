@@ -1,0 +1,1 @@
+"""A published comparison, played again from the outputs that its authors recorded."""

@@ -1,0 +1,1 @@
+"""The review page: what a run made, to accept, reject, relabel and edit, on this machine alone."""
