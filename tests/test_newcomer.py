@@ -31,6 +31,12 @@ steps:
 """
 
 
+@pytest.fixture(autouse=True)
+def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the report other tests tell."""
+    monkeypatch.setattr(cli, "write_report", lambda *_: None)
+
+
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)

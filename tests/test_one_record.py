@@ -156,7 +156,7 @@ TAKES = "it takes n, p, brightness, contrast, saturation, hue, gamma, blur, nois
         ("keep", (), {}, "keep needs the parameter `that`.\n  Fix: keep: {that: ...}"),
         ("Paraphrase", (), {"draw": {}}, "`draw` of paraphrase needs `k`.\n  Fix: draw: {k: ...}"),
         ("Paraphrase", (), {"draw": {"k": 1, "bye": 2}}, "`draw` of paraphrase has no parameter `bye`."),
-        ("Match", (["a"],), {}, "match needs two fields, or one and `to`."),
+        ("Match", (["a"],), {}, "match needs two fields, or one and `to` or `centre`."),
     ],
 )  # fmt: skip
 def test_wrong_parameters_are_said_as_in_a_recipe(

@@ -39,6 +39,12 @@ def install(folder: Path, name: str = "leaven-mylab", *, prefix: str = "mylab", 
     return folder
 
 
+@pytest.fixture(autouse=True)
+def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the report other tests tell."""
+    monkeypatch.setattr(cli, "write_report", lambda *_: None)
+
+
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with the example installed, on the path; beside it some rows, in the current folder."""

@@ -10,6 +10,7 @@ import errno
 import io
 import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -475,12 +476,25 @@ def report(run: Annotated[Path, typer.Argument(metavar="OUT", help="The folder o
 def review(
     run: Annotated[Path, typer.Argument(metavar="OUT", help="The folder of a finished run.")],
     port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="The port on this machine.")] = None,
+    import_: Annotated[
+        Path | None,
+        typer.Option("--import", metavar="FILE", help="Answers from Argilla or Label Studio; serves nothing."),
+    ] = None,
 ) -> None:
     """Serve a page of what a run made, on this machine alone; what is decided there, the next run applies."""
     from leaven import terminal
 
     progress = terminal.Progress(brief=True)
     progress.waiting(f"read {terminal.shown(str(run))}")
+    if import_:
+        from leaven.review.imported import take
+
+        try:
+            found = take(run, import_)
+        finally:
+            progress.clear()
+        answer(found.lines())
+        return
     from leaven.review import serve
 
     def say(line: str) -> None:
@@ -501,19 +515,27 @@ def export(
         typer.Option(
             "--as",
             metavar="KIND",
-            help="csv, jsonl, parquet, chat; imagefolder, audiofolder, coco, voc, yolo, webdataset.",
+            help="csv, jsonl, parquet, chat; imagefolder, audiofolder, coco, voc, yolo, webdataset; "
+            "argilla, labelstudio: all made rows, to review there.",
         ),
     ] = "csv",
     to: Annotated[Path | None, typer.Option("-o", "--out", metavar="PATH", help="The file or folder to write.")] = None,
 ) -> None:
     """Write the blended rows of OUT/train as one file, or as a folder of images or sounds."""
-    from leaven.io.export import FOLDERS
-    from leaven.io.export import export as write
+    from leaven.io.export import FOLDERS, FOR_PEOPLE
     from leaven.terminal import rows, shown, warn
 
-    name = f"{run.name}-{kind}" if kind in FOLDERS else f"{run.name}.{'jsonl' if kind == 'chat' else kind}"
+    if kind in FOR_PEOPLE:
+        from leaven.review.exported import export as write
+    else:
+        from leaven.io.export import export as write
+    folder = kind in (*FOLDERS, *FOR_PEOPLE)
+    name = f"{run.name}-{kind}" if folder else f"{run.name}.{'jsonl' if kind == 'chat' else kind}"
     path = to or Path(name)
-    answer([f"{rows(write(run, kind, path, warn))} in {shown(str(path))}"])
+    said = [f"{rows(write(run, kind, path, warn))} in {shown(str(path))}"]
+    if kind in FOR_PEOPLE:
+        said.append(f"Next:  leaven review {shown(shlex.quote(str(run)))} --import FILE   (what people answered there)")
+    answer(said)
 
 
 @app.command()

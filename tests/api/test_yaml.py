@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaven.recipe.yaml import write
 from leaven.plain_yaml import load
 from leaven.recipe import build, names, source
+from leaven.recipe.yaml import write
 
 ODD = ["no", "on", "1e5", "1_000", "0x1", "null", "~", "", "true", "a\nb", "a\n\n  b\n", "a\nb\n\n", "a \nb", "  a\nb",
        "a\n\tb", "x: y", "- a", "-", "---", "...", "@x", "a #b", "<<", "=", "max(a, b)", "f(", "4 * median",

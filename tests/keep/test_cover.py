@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
+import tracemalloc
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,9 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leaven.context import Context
 from leaven.errors import RecipeError
 from leaven.fields import Column
-from leaven.keep.cover import Cover, _as_text, _keys, dominating, farthest_first
+from leaven.keep import dominating as greedy
+from leaven.keep.cover import Cover, _as_text, _keys, farthest_first
+from leaven.keep.dominating import dominating
 from leaven.keep.middles import most_marginal, nearest_to_middles
 
 
@@ -69,10 +76,13 @@ def test_items_travel_as_texts():
     items = [0, 2**60 - 1, 0xD7FE, 0xD7FF, 0xD800, 0xDFFF, 0xDFFF << 20]
     texts = [_as_text({item}) for item in items] + [_as_text(set(items)), ""]
     carried = np.array(pa.array(texts, pa.string()).to_pylist(), np.str_)
-    keys = _keys(carried)
+    (keys,) = _keys(carried, slice(None))
     assert np.count_nonzero(keys, axis=1).tolist() == [1, 1, 1, 1, 1, 1, 1, 7, 0]
     assert len(set(keys[:7, 0])) == 7
     assert set(keys[7]) == set(keys[:7, 0])
+    (some,) = _keys(carried, np.array([8, 1]))
+    assert some.tolist() == keys[[8, 1]].tolist()
+    assert [block.shape for block in _keys(np.array(["", ""]), slice(None))] == [(2, 0)], "no row has an item"
 
 
 def test_at_most_so_many(reasons: Any):
@@ -109,12 +119,17 @@ def test_vectors(reasons: Any, parameters: dict[str, Any], expected: list[int]):
     assert set(found) <= {"", "covered"}
 
 
+def blocks(rows: list[set[int]], size: int = 5) -> Iterator[np.ndarray]:
+    """The keys of so many rows at a time."""
+    keys = np.zeros((len(rows), max(map(len, rows), default=0)), np.uint64)
+    for row, items in zip(keys, rows, strict=True):
+        row[: len(items)] = sorted(items)
+    yield from (keys[begin : begin + size] for begin in range(0, len(keys), size))
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.sets(st.integers(1, 9), max_size=4), min_size=1, max_size=14), st.booleans())
 def test_all_that_share_are_covered_as_the_plain_greedy_does(rows: list[set[int]], keep_alone: bool):
-    keys = np.zeros((len(rows), 4), np.uint64)
-    for row, items in zip(keys, rows, strict=True):
-        row[: len(items)] = sorted(items)
     near = [{i} | {j for j, other in enumerate(rows) if items & other} for i, items in enumerate(rows)]
     lonely = [i for i in range(len(rows)) if near[i] == {i}]
     left = set(range(len(rows))) - (set() if keep_alone else set(lonely))
@@ -123,9 +138,67 @@ def test_all_that_share_are_covered_as_the_plain_greedy_does(rows: list[set[int]
         best = max(range(len(rows)), key=lambda i: (len(near[i] & left), -i))
         expected.append(best)
         left -= near[best]
-    chosen, alone = dominating(keys, len(rows), keep_alone=keep_alone)
-    assert chosen == expected
+    chosen, alone = dominating(partial(blocks, rows), len(rows), keep_alone=keep_alone)
+    assert chosen.tolist() == expected
     assert alone.tolist() == ([] if keep_alone else lonely)
+
+
+def with_room(keys: np.ndarray, n: int, keep_alone: bool) -> tuple[list[int], list[int]]:
+    """The greedy with an array for each row and each item, and all rows in a heap: many times the memory."""
+    at, where = np.nonzero(keys)
+    _, item = np.unique(keys[at, where], return_inverse=True)
+    holders = [at[item == key] for key in range(item.max(initial=-1) + 1)]
+    near = [np.unique(np.concatenate([[row], *(holders[key] for key in item[at == row])])) for row in range(len(keys))]
+    left = np.array([len(rows) > 1 or keep_alone for rows in near])
+    alone = [] if keep_alone else np.flatnonzero(~left).tolist()
+    heap = [(-len(near[row]), row) for row in np.flatnonzero(left).tolist()]
+    heapq.heapify(heap)
+    chosen: list[int] = []
+    while heap and len(chosen) < n:
+        row = heapq.heappop(heap)[1]
+        covers = int(left[near[row]].sum())
+        if covers and heap and (-covers, row) > heap[0]:
+            heapq.heappush(heap, (-covers, row))
+        elif covers:
+            chosen.append(row)
+            left[near[row]] = False
+    return chosen, alone
+
+
+@pytest.mark.parametrize("small", [False, True])
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 300), st.sampled_from([1, 2, 4]), st.integers(1, 5), st.booleans())
+def test_as_with_room_for_all(small: bool, seed: int, count: int, rare: int, width: int, keep_alone: bool):
+    """Of random rows with common and rare items: few in the queue, holders marked or gathered, small blocks."""
+    draw = np.random.default_rng(seed)
+    rows = [set(row) for row in (1 + count * draw.random((count, width)) ** rare).astype(int).tolist()]
+    n = int(draw.integers(1, count + 1)) if seed % 2 else count
+    keys = np.concatenate(list(blocks(rows)))
+    with pytest.MonkeyPatch.context() as patch:
+        if small:
+            for name, number in {"BLOCK": 7, "FEW": 3, "OFTEN": 2, "LEAST": 3, "PART": 300}.items():
+                patch.setattr(greedy, name, number)
+        chosen, alone = dominating(partial(blocks, rows, 16), n, keep_alone=keep_alone)
+    assert (chosen.tolist(), alone.tolist()) == with_room(keys, n, keep_alone)
+
+
+@pytest.mark.parametrize("labels", [1, 2])
+def test_items_take_their_memory_once_more(labels: int):
+    """Three items a row, common and rare, in one group and in two."""
+    n = 100_000
+    characters = np.ones((n, 3, 3), np.int32)
+    characters[:, :, 0] += (n / 3 * np.random.default_rng(1).random((n, 3)) ** 2).astype(np.int32)
+    characters[:, :, 1] += np.arange(3, dtype=np.int32)
+    drawn = characters.reshape(n, 9).view("<U9")[:, 0]
+    groups = np.arange(n) % 10 // 9 if labels > 1 else np.zeros(n, np.int64)
+    op, ctx = Cover(200, by="items"), Context()
+    op.decide({"items": drawn[:9]}, groups[:9], ctx)  # what is loaded once
+    tracemalloc.start()
+    found = op.decide({"items": drawn}, groups, ctx)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.count_nonzero(found == 0) == 200 * labels
+    assert peak < drawn.nbytes + groups.nbytes
 
 
 @settings(max_examples=40, deadline=None)

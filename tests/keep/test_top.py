@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from leaven.errors import RecipeError
 from leaven.keep.top import Top, top
@@ -28,6 +31,24 @@ def test_without_a_score_last():
 def test_by_group():
     by, groups = np.array([5.0, 1, 2, 9, 3]), np.array([0, 1, 1, 0, 1])
     assert top(by, groups, np.array([1, 2])).tolist() == [False, False, True, True, True]
+
+
+SCORES = st.one_of(st.integers(0, 4).map(float), st.just(float("nan")), st.just(float("inf")))
+
+
+@given(st.lists(st.tuples(SCORES, st.integers(0, 5)), min_size=1, max_size=60), st.booleans(),
+       st.sampled_from([1, 3, 8, 1 << 16]), st.lists(st.integers(0, 6), min_size=6, max_size=6))  # fmt: skip
+def test_as_plain_sorting_says_however_many_are_ranked_at_once(
+    rows: list[tuple[float, int]], lowest: bool, block: int, n: list[int]
+):
+    by, groups = np.array([score for score, _ in rows]), np.array([group for _, group in rows])
+    expected = np.zeros(len(rows), bool)
+    for group in set(groups.tolist()):
+        mine = [i for i in range(len(rows)) if groups[i] == group]
+        mine.sort(key=lambda i: (np.isnan(by[i]), 0.0 if np.isnan(by[i]) else by[i] if lowest else -by[i], i))
+        expected[mine[: n[group]]] = True
+    with mock.patch("leaven.keep.top.BLOCK", block):
+        assert top(by, groups, np.array(n), lowest=lowest).tolist() == expected.tolist()
 
 
 ROWS: list[dict[str, Any]] = [

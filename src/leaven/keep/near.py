@@ -63,6 +63,10 @@ def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
     return len(a & b) / len(a | b)
 
 
+PROPOSED = 4
+"""So many proposals are looked at for each text that is wanted."""
+
+
 class TextIndex:
     """Texts by their 5-character pieces: MinHash proposes (Broder 1997), the exact overlap (Jaccard) decides."""
 
@@ -80,10 +84,19 @@ class TextIndex:
         self._index.insert(len(self._held), _sketch(found))
         self._held.append(found)
 
-    def near(self, text: str) -> list[int]:
-        """The numbers, ascending, of the texts added that overlap by at least ``at``."""
-        found = pieces(text)
-        return [key for key in sorted(self._index.query(_sketch(found))) if jaccard(found, self._held[key]) >= self.at]
+    def near(self, text: str, most: int | None = None) -> list[int]:
+        """The numbers, ascending, of the texts added that overlap by at least ``at``.
+
+        With ``most`` only so many, among the first proposals: of texts that are all alike every pair is proposed.
+        """
+        found, near = pieces(text), []
+        proposed = sorted(self._index.query(_sketch(found)))
+        for key in proposed if most is None else proposed[: PROPOSED * most]:
+            if jaccard(found, self._held[key]) >= self.at:
+                near.append(key)
+                if len(near) == most:
+                    break
+        return near
 
 
 def _sketch(found: frozenset[str]) -> RMinHash:

@@ -88,7 +88,7 @@ class Made:
         reasons = [""] * few + [str(reason or "") for reason in refused.reasons]
         at = [n for own in dict.fromkeys(decided) if (n := self.number.get(own)) is not None]
         for n, row in zip(at, self.rows(at), strict=True):  # what a person changed stands as the steps left it
-            states[n], steps[n], reasons[n] = _of_steps(row, int(states[n]), steps[n], reasons[n])
+            states[n], steps[n], reasons[n] = of_steps(row, int(states[n]), steps[n], reasons[n])
         kept_scores, other = train.scores(), refused.scores()
         scores = {}
         for name in dict.fromkeys([*kept_scores, *other]):
@@ -177,7 +177,7 @@ class Made:
         row |= was(row)
         parent = rows.parents[i]
         above = self._parent(parent) if parent else None
-        state, step, reason = _of_steps(
+        state, step, reason = of_steps(
             row, KEPT if n < len(self.kept) else REFUSED, row.get("_step") or "", row.get("_reason") or ""
         )
         label = row.get(self.content.label) if self.content.label else None
@@ -292,7 +292,7 @@ def decided_here(row: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield found_in(entry["drawn"])
 
 
-def _of_steps(row: Row, state: int, step: str, reason: str) -> tuple[int, str, str]:
+def of_steps(row: Row, state: int, step: str, reason: str) -> tuple[int, str, str]:
     """What the steps decided about a row that a review may have changed."""
     for entry in decided_here(row):
         if "refused" in entry:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from leaven.errors import DataError, nearest
@@ -38,6 +39,8 @@ FOLDERS: dict[str, Callable[[Train, Path, str, Warn], int]] = {
     "webdataset": write_shards,
 }
 KINDS = (*FILES, *FOLDERS)
+FOR_PEOPLE = ("argilla", "labelstudio")
+"""Folders for people to decide about what was made: written by ``leaven.review``, which knows the refused too."""
 
 
 def export(folder: Path, kind: str, to: Path, warn: Warn = lambda text: None) -> int:
@@ -47,27 +50,34 @@ def export(folder: Path, kind: str, to: Path, warn: Warn = lambda text: None) ->
     otherwise than ``train/``.  Raises DataError where there is nothing to write, no way to write it, or ``to`` already.
     """
     if kind not in KINDS:
-        close = nearest(kind, KINDS)
-        raise DataError(f"--as {kind} is no kind of file.", f"--as {close}" if close else f"--as {' | '.join(KINDS)}")
+        every = (*KINDS, *FOR_PEOPLE)
+        close = nearest(kind, every)
+        raise DataError(f"--as {kind} is no kind of file.", f"--as {close}" if close else f"--as {' | '.join(every)}")
     if to.suffix == ".gz" and (kind == "parquet" or kind in FOLDERS):
         what = "a folder is written" if kind in FOLDERS else "Parquet is compressed inside"
         raise DataError(f"{to.name}: {what}.", f"-o {to.with_suffix('')}")
+    table = Train(folder)
+    with aside(to) as there:
+        if kind in FOLDERS:
+            there.mkdir()
+            return FOLDERS[kind](table, there, to.name, warn)
+        return FILES[kind](table, there, to.suffix == ".gz", warn)
+
+
+@contextmanager
+def aside(to: Path) -> Iterator[Path]:
+    """A path to write a file or a folder to, which becomes ``to`` once it is whole.  Raises DataError where that is
+    there."""
     if to.exists():
         raise DataError("it exists already.", "choose another name with -o, or remove it.", where=str(to))
-    table = Train(folder)
     to.parent.mkdir(parents=True, exist_ok=True)
-    aside = to.with_name(f".{to.name}.{os.getpid()}")
+    there = to.with_name(f".{to.name}.{os.getpid()}")
     try:
-        if kind in FOLDERS:
-            aside.mkdir()
-            written = FOLDERS[kind](table, aside, to.name, warn)
-        else:
-            written = FILES[kind](table, aside, to.suffix == ".gz", warn)
-        aside.replace(to)
+        yield there
+        there.replace(to)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.unlink(missing_ok=True)
-    return written
+        shutil.rmtree(there, ignore_errors=True)
+        there.unlink(missing_ok=True)
 
 
-__all__ = ["FILES", "FOLDERS", "KINDS", "NUMBER", "OWN", "RUN", "export"]
+__all__ = ["FILES", "FOLDERS", "FOR_PEOPLE", "KINDS", "NUMBER", "OWN", "RUN", "aside", "export"]

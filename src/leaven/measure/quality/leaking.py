@@ -71,8 +71,9 @@ def copies(sets: Sets) -> list[Measure]:
     for who, other in (("test", sets.test), ("real", sets.real)):
         if not len(other) or not len(sets.made):
             continue
-        made = _matches(sets.made, other, sets.kind)
-        null = _matches(sets.real, other, sets.kind, own=who == "real")
+        mine, base_rows = sets.made.first(LOOKED), sets.real.first(LOOKED)
+        made = _matches(mine, other, sets.kind)
+        null = _matches(base_rows, other, sets.kind, own=who == "real")
         both = {"copies": "copies", "near": "copies or near copies"}
         names = both if sets.kind == "text" else {"near": "near copies"}
         for level, what in names.items():
@@ -82,11 +83,17 @@ def copies(sets: Sets) -> list[Measure]:
             found.append(
                 Measure(
                     GROUP, f"{what} of a {who} row", says,
-                    Spread.of_count(int(hits.sum()), len(sets.made)), Spread.of_count(int(base.sum()), len(sets.real)),
-                    True, _pairs(sets.made, other, hits, made, who),
+                    Spread.of_count(int(hits.sum()), len(mine)), Spread.of_count(int(base.sum()), len(base_rows)),
+                    True, _pairs(mine, other, hits, made, who),
                 )
             )  # fmt: skip
     return found
+
+
+LOOKED = 5_000
+"""So many rows are looked at for copies; they come in a drawn order."""
+NEIGHBOURS = 8
+"""So many near rows of a text are compared with it; texts that are all alike have thousands."""
 
 
 class _Matches:
@@ -114,7 +121,7 @@ def _texts(some: Some, other: Some, own: bool) -> _Matches:
         index.add(text)
     for row, (text, key) in enumerate(zip(some.texts, mine.tolist(), strict=True)):
         same = [i for i in first.get(key, []) if not (own and i == row)]
-        near = same or [i for i in index.near(text) if not (own and i == row)]
+        near = same or [i for i in index.near(text, NEIGHBOURS) if not (own and i == row)]
         found.copies[row], found.near[row] = bool(same), bool(near)
         if near:
             mine_of = pieces(text)
