@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from leaven.errors import RecipeError, listed
 from leaven.fields import CONTENT
-from leaven.keep.dominating import dominating
+from leaven.keep.dominating import Blocks, dominating
 from leaven.keep.middles import most_marginal, nearest_to_middles
 from leaven.operators import Expr, Keep
 from leaven.records import Record, canonical, digest, folded
@@ -155,7 +155,9 @@ class Cover(Keep):
                 elif self.n is not None:
                     most = min(self.n, most)
                 if self.by != VECTOR:
-                    keys = partial(_keys, columns["items"], rows)
+                    keys: Blocks = partial(_keys, columns["items"], rows)
+                    if found.size * columns["items"].itemsize <= BLOCK:  # a small group is read once
+                        keys = list(keys()).__iter__
                     chosen, alone = dominating(keys, most, keep_alone=self.isolated == "keep")
                     found[alone] = ALONE
                 elif self.how == "kmeans":

@@ -198,10 +198,10 @@ def _held_twice(blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
     np.greater(again[:-1], again[1:], out=edges[:-1])
     sizes = np.flatnonzero(edges)
     sizes -= first
+    del again, edges, first
     sizes += 3  # as many as there are from the first to the last, and their number before them
-    places = np.ones(len(found) + 1, np.int32 if max(2 * filled, rows) < 2**31 - 1 else np.int64)
-    np.cumsum(sizes, out=places[1:])
-    places[1:] += 1  # no item is 0
+    places: np.ndarray = np.ones(len(found) + 1, np.int32 if max(2 * filled, rows) < 2**31 - 1 else np.int64)
+    places[1:] += np.cumsum(sizes, out=sizes)  # from 1: no item is 0
     return found, places
 
 
