@@ -30,12 +30,13 @@ def top(by: np.ndarray, groups: np.ndarray, n: np.ndarray, *, lowest: bool = Fal
     sizes = np.bincount(groups, minlength=len(n))
     if np.count_nonzero(sizes) == 1:  # one group: its rows need no putting in order
         return _highest(by, int(n[groups[0]]), lowest)
-    order = np.argsort(groups, kind="stable")  # a group's rows stay in source order
+    together = bool((groups[1:] >= groups[:-1]).all())  # as children stand beside their siblings
+    order = None if together else np.argsort(groups, kind="stable")  # a group's rows stay in source order
     ends = np.cumsum(sizes)
     group = begin = 0
     while group < len(sizes):
         last = max(group, int(np.searchsorted(ends, begin + BLOCK, side="right")) - 1)
-        rows = order[begin : ends[last]]
+        rows = slice(begin, int(ends[last])) if order is None else order[begin : ends[last]]
         if last == group:
             first[rows] = _highest(by[rows], int(n[group]), lowest)
         else:
