@@ -6,8 +6,8 @@ can lie in the cell of c rather than in the cell of a, the centre nearest to x, 
 
     x . (a - c) <= sqrt(1 / t^2 - 1) u . (c - a).
 
-The right side is |c - a| at most for the worst u, and about |c - a| / sqrt(d) for a u in any of d directions:
-DEVIATIONS times that is what is looked at, with d as the rows around their centres show it.
+The right side is |c - a| at most for the worst u, and about |c - a| / sqrt(d) for a u in any of d directions: some times
+that is what is looked at (`deviations`), with d as the rows around their centres show it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ A_CELL = 32
 """Rows a cell that the centres are the means of."""
 ROUNDS = 5
 DEVIATIONS = 5.0
+FEWER, MANY = 3.0, 200_000
+"""Above so many rows, so many: five look into most cells there, and a million rows took more than 13 minutes of CPU."""
 
 
 class NearVectors:
@@ -121,7 +123,7 @@ class Cells:
         around = some - self.centres[(some @ self.centres.T).argmax(axis=1)]
         spread = np.linalg.eigvalsh(around.T.astype(np.float64) @ around)
         directions = max(1.0, spread.sum() ** 2 / max(np.square(spread).sum(), 1e-12))
-        reach = DEVIATIONS * np.sqrt((1 / self.at**2 - 1) / directions)
+        reach = (DEVIATIONS if len(self.vectors) <= MANY else FEWER) * np.sqrt((1 / self.at**2 - 1) / directions)
         apart = np.sqrt(np.maximum(2 - 2 * self.centres @ self.centres.T, 0))
         gaps: np.ndarray = (min(reach, np.sqrt(1 / self.at**2 - 1)) * apart + 1e-5).astype(np.float32)
         return gaps
