@@ -30,7 +30,7 @@ A_CELL = 32
 ROUNDS = 5
 DEVIATIONS = 5.0
 FEWER, MANY = 3.0, 200_000
-"""Above so many rows, so many: five look into most cells there, and a million rows took more than 13 minutes of CPU."""
+"""Above so many rows, so many: five look into most cells there, and a million rows took over 13 minutes of CPU."""
 
 
 class NearVectors:
