@@ -6,8 +6,8 @@ can lie in the cell of c rather than in the cell of a, the centre nearest to x, 
 
     x . (a - c) <= sqrt(1 / t^2 - 1) u . (c - a).
 
-The right side is |c - a| at most for the worst u, and about |c - a| / sqrt(d) for a u in any of d directions: some times
-that is what is looked at (`deviations`), with d as the rows around their centres show it.
+The right side is |c - a| at most for the worst u, and about |c - a| / sqrt(d) for a u in any of d directions: some
+times that is what is looked at (DEVIATIONS), with d as the rows around their centres show it.
 """
 
 from __future__ import annotations
