@@ -23,7 +23,6 @@ from leaven.errors import BudgetReached, LeavenError, nearest
 
 if TYPE_CHECKING:
     from leaven.engine.augment import Request
-    from leaven.measure.trials import Metric
     from leaven.terminal import Progress
 
 app = typer.Typer(
@@ -250,12 +249,13 @@ def search(
     """Try recipes, keeps, ratios and weights; choose out of fold on the real rows; judge the choice on the test set."""
     said = {**locals(), "recipe": None, "set_": None}
     from leaven import terminal
+    from leaven.measure.trials import metric_of
     from leaven.search.command import SearchRequest
     from leaven.search.command import search as run_search
     from leaven.search.show import as_json, lines
 
     progress = terminal.Progress(quiet=quiet, brief=True)
-    request = SearchRequest(_request(said), recipe or (), trials, seeds, _metric(metric))
+    request = SearchRequest(_request(said), recipe or (), trials, seeds, metric_of(metric))
     try:
         found = run_search(request, progress)
     finally:
@@ -643,19 +643,6 @@ def headers(said: list[str] | None) -> dict[str, str]:
             raise DataError("--header is not NAME=VALUE.", '--header "X-Team=mine"')
         found[name.strip()] = value.strip()
     return found
-
-
-def _metric(said: str | None) -> Metric | None:
-    """A metric by its name, or none."""
-    from leaven.errors import DataError
-
-    if said is None:
-        return None
-    if said == "accuracy":
-        return "accuracy"
-    if said == "macro_f1":
-        return "macro_f1"
-    raise DataError(f"--metric {said} is not known.", "--metric accuracy, or --metric macro_f1")
 
 
 def numbers(said: str, option: str = "--ratios") -> list[float]:

@@ -13,6 +13,7 @@ from leaven.errors import RecipeError, listed
 from leaven.fields import CONTENT
 from leaven.keep.dominating import Blocks, dominating
 from leaven.keep.middles import most_marginal, nearest_to_middles
+from leaven.models.backends.one_thread import one_thread
 from leaven.operators import Expr, Keep
 from leaven.records import Record, canonical, digest, folded
 
@@ -142,11 +143,10 @@ class Cover(Keep):
 
     def decide(self, columns: Mapping[str, np.ndarray], groups: np.ndarray, ctx: Context) -> np.ndarray:
         import numpy as np
-        from threadpoolctl import threadpool_limits
 
         codes = np.ones(len(groups), np.uint8)
         chosen: list[int] | np.ndarray
-        with threadpool_limits(1):  # two threads may add in another order
+        with one_thread():
             for rows in _members(groups):
                 found = codes[rows]
                 most = len(found)

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from leaven.models.backends.one_thread import one_thread
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -42,12 +44,11 @@ class NearVectors:
     def to_other(self, rows: np.ndarray, other: np.ndarray) -> np.ndarray:
         """For each of the rows whether its cosine with one of ``other`` is ``at`` or more."""
         import numpy as np
-        from threadpoolctl import threadpool_limits
 
         found = np.zeros(len(rows), bool)
         if not len(other):
             return found
-        with threadpool_limits(1):
+        with one_thread():
             held = Cells(other, self.at, cells_for(len(rows) * len(other), len(other)))
             for begin in range(0, len(other), BLOCK):
                 some = np.arange(begin, min(begin + BLOCK, len(other)))
@@ -59,10 +60,9 @@ class NearVectors:
     def to_earlier(self, rows: np.ndarray) -> np.ndarray:
         """For each of the rows whether its cosine with an earlier one of them that stays is ``at`` or more."""
         import numpy as np
-        from threadpoolctl import threadpool_limits
 
         found = np.zeros(len(rows), bool)
-        with threadpool_limits(1):
+        with one_thread():
             held = Cells(self.vectors, self.at, cells_for(len(rows) ** 2 // 2, len(rows)))
             for begin in range(0, len(rows), BLOCK):
                 mine = rows[begin : begin + BLOCK]

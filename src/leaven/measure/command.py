@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 from leaven.engine.folder import Folder, write_whole
 from leaven.errors import DataError
@@ -22,7 +22,7 @@ from leaven.measure.gain import WEIGHTS, Measurement
 from leaven.measure.gain import measure as measure_rows
 from leaven.measure.measured import Measured, as_json
 from leaven.measure.media import Media
-from leaven.measure.trials import Metric
+from leaven.measure.trials import metric_of
 from leaven.models import config
 
 MEDIA_FIELDS = {"image", "audio"}
@@ -57,8 +57,7 @@ class Told(Protocol):
 
 def measure(request: MeasureRequest, told: Told) -> Measured:
     """Measure, and write ``measure.json`` where there is a run's folder."""
-    if request.metric not in (None, "accuracy", "macro_f1"):
-        raise DataError(f"--metric {request.metric} is not known.", "--metric accuracy, or --metric macro_f1")
+    metric_of(request.metric)
     if request.student not in (None, "cnn") and not str(request.student).startswith(TUNED):
         raise DataError(
             f"--student {request.student} is not known.",
@@ -69,16 +68,16 @@ def measure(request: MeasureRequest, told: Told) -> Measured:
     told.waiting("read")
     with tempfile.TemporaryDirectory(prefix="leaven-") as scratch:
         dataset = _run_dataset(request) if is_run else _file_dataset(request, Path(scratch))
-        models = {**config.load().models, **Folder(folder).describe().get("models", {})} if is_run else {}
+        said = Folder(folder).describe() if is_run else {}
+        models = {**config.load().models, **said.get("models", {})} if is_run else {}
         test = request.test if is_run else None
         case = Case(dataset, test, request.student, models, family=request.family, slices=request.slices)
         made, copies, near = case.without_leaks(case.of_file(request.with_) if request.with_ else case.of_run(folder))
         trained = _train(request, case, made, Path(scratch) / "classic", told)
         described = None if case.label else describe(case, made, trained is not None, request.seed)
-    said = Folder(folder).describe() if is_run else {}
     if trained is not None and (spent := said.get("spent", {})).get("usd") and not spent.get("unpriced"):
         trained = replace(trained, usd=float(spent["usd"]))
-    refused = int(Folder(folder).describe().get("reasons", {}).get("near_test", 0)) if is_run else 0
+    refused = int(said.get("reasons", {}).get("near_test", 0))
     counts = len(case.test), copies, near, refused
     measured = Measured(
         trained, case.test_name, *counts, case.warnings, request.run, request.with_, case.content.baseline, described
@@ -118,7 +117,7 @@ def _train(request: MeasureRequest, case: Case, made: Rows, scratch: Path, told:
         ratios=request.ratios,
         weights=request.weights,
         seeds=request.seeds,
-        metric=cast("Metric | None", request.metric),
+        metric=metric_of(request.metric),
         seed=request.seed,
         workers=request.workers,
         progress=progress,

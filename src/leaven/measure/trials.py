@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from leaven.errors import DataError
 from leaven.measure import interval
 from leaven.measure.arms import draw
 from leaven.measure.bench import Arm, Bench, Fitter
@@ -18,6 +19,8 @@ from leaven.measure.students import AnyStudent, Stepped
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Metric = Literal["accuracy", "macro_f1", "map50", "iou"]
+LABELLED: tuple[Metric, ...] = ("accuracy", "macro_f1")
+"""Those that a user may ask for: of rows with labels."""
 
 FEWEST = 4
 """Held-out rows on which two settings have to differ before one is preferred."""
@@ -29,6 +32,14 @@ class Setting(NamedTuple):
     ratio: float
     weight: float = 1.0
     made: str = "made"
+
+
+def metric_of(said: str | None) -> Metric | None:
+    """A metric that a user named, or none.  Raises DataError for one of another name."""
+    found = next((name for name in LABELLED if name == said), None)
+    if said is not None and found is None:
+        raise DataError(f"--metric {said} is not known.", "--metric accuracy, or --metric macro_f1")
+    return found
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from leaven.report.charts import line, svg, table
 from leaven.report.content import Content
 from leaven.report.marked import plain
-from leaven.report.measured import not_measured
+from leaven.report.measured import interval, not_measured
 
 MOST = 20
 """Labels that are shown of those which are found least."""
@@ -28,7 +28,7 @@ def _sizes(found: Mapping[str, Any]) -> str:
     if len(points) < 2:
         return ""
     rows = [(f"{p['rows']:,}", f"{p['alone'] * 100:.1f}", _strip(f"{p['rows']} real rows", p["gain"], points),
-             _interval(p["gain"])) for p in points]  # fmt: skip
+             interval(p["gain"])) for p in points]  # fmt: skip
     worth = found.get("worth")
     said = (
         f"<p>The made rows are worth about {worth:,} more real rows, if the curve goes on as it did last.</p>"
@@ -41,7 +41,7 @@ def _sizes(found: Mapping[str, Any]) -> str:
 
 def _families(found: Mapping[str, Any]) -> str:
     some = found.get("families") or ()
-    rows = [(plain(f["name"], 80), f"{f['rows']:,}", _strip(str(f["name"]), f["gain"], some), _interval(f["gain"]))
+    rows = [(plain(f["name"], 80), f"{f['rows']:,}", _strip(str(f["name"]), f["gain"], some), interval(f["gain"]))
             for f in sorted(some, key=lambda f: -f["gain"]["mean"])]  # fmt: skip
     if not rows:
         return ""
@@ -52,7 +52,7 @@ def _families(found: Mapping[str, Any]) -> str:
 def _slices(found: Mapping[str, Any]) -> str:
     some = found.get("slices") or ()
     rows = [(plain(f"{s['column']} {s['value']}", 40), f"{s['rows']:,}",
-             _strip(f"{s['column']} {s['value']}", s["gain"], some), _interval(s["gain"])) for s in some]  # fmt: skip
+             _strip(f"{s['column']} {s['value']}", s["gain"], some), interval(s["gain"])) for s in some]  # fmt: skip
     if not rows:
         return ""
     heads = ["test rows with", "#rows", "", "#gain of accuracy"]
@@ -83,8 +83,4 @@ def _strip(title: str, gain: Mapping[str, float], beside: Sequence[Mapping[str, 
         f'<g class="dot">{line(at(gain["low"]), 12, at(gain["high"]), 12, "bar")}'
         f'<circle cx="{at(gain["mean"]):.1f}" cy="12" r="4.5"/></g>',
     ]
-    return svg(f"{title}: {_interval(gain)} points", width, height, inner, kind="strip")
-
-
-def _interval(gain: Mapping[str, float]) -> str:
-    return f"{gain['mean'] * 100:+.1f} [{gain['low'] * 100:+.1f}, {gain['high'] * 100:+.1f}]"
+    return svg(f"{title}: {interval(gain)} points", width, height, inner, kind="strip")
