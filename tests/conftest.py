@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +20,10 @@ from loopback.options import Options
 from loopback.process import Server
 
 Augmented = Callable[[str, list[dict[str, Any]]], list[dict[str, Any]]]
+
+# Compiled once and kept, also where Python is told otherwise: each of many processes would compile leaven anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("search", deadline=None, max_examples=500)

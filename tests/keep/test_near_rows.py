@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from leaven.any_record.overlap import shared
 from leaven.errors import RecipeError
-from leaven.keep import near_texts, near_vectors
+from leaven.keep import near_texts, near_vectors, near_words
 from leaven.keep.near import jaccard, pieces
 from leaven.keep.near_texts import NearTexts, sketches, wide
 from leaven.keep.near_vectors import NearVectors, cells_for
@@ -125,6 +126,29 @@ def test_blocks_of_texts_change_nothing(monkeypatch: Any):
     assert (whole[0][1] == parts[0][1]).all()
     assert whole[1].tolist() == parts[1].tolist()
     assert 0 < whole[1].sum() < len(texts)
+
+
+@pytest.mark.parametrize(("longest", "many", "at"), [(4, 30, 0.5), (14, 200, 0.7), (14, 9, 0.9), (60, 400, 0.6)])
+def test_rouge_of_texts_in_blocks_is_that_of_every_pair(longest: int, many: int, at: float, monkeypatch: Any):
+    monkeypatch.setattr(near_words, "BLOCK", 40)
+    monkeypatch.setattr(near_words, "SPREAD", 50)
+    draw = random.Random(longest)
+    texts = [
+        " ".join(f"w{min(int(draw.expovariate(3 / many)), many)}" for _ in range(draw.randint(0, longest)))
+        for _ in range(130)
+    ]
+    for i in range(1, 130, 3):  # near ones, some of them across two blocks
+        said = texts[draw.randrange(i)].split()
+        for _ in range(draw.randint(0, 2 + longest // 10)):
+            if said:
+                said[draw.randrange(len(said))] = f"x{draw.randint(0, 5)}"
+        texts[i] = " ".join(said)
+    rows = np.array(texts)
+    found = NearWords(rows, at).to_earlier(np.arange(len(rows))).tolist()
+    assert found == greedy(texts, lambda a, b: rouge(a, b) > at + 1e-9)
+    assert 10 < sum(found) < 120
+    other = NearWords(rows, at).to_other(np.arange(50, 130), rows[:50]).tolist()
+    assert other == [any(rouge(text, before) > at + 1e-9 for before in texts[:50]) for text in texts[50:]]
 
 
 def test_how_wide_a_band_is():

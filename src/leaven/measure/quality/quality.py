@@ -13,6 +13,7 @@ from leaven.measure.quality.like_real import like_real
 from leaven.measure.quality.rows import Following, Sets
 from leaven.measure.quality.spread import Measure
 from leaven.measure.quality.varied import phrases, reached, spread_out
+from leaven.models.backends.one_thread import one_thread
 
 NO_LABEL = "the data has no label"
 FEW_REAL = f"Too few rows for a null (under {FEWEST})"
@@ -67,6 +68,7 @@ class Quality:
         return round(found[0].made.mean * self.looked["made"].rows) if found else 0
 
 
+@one_thread()
 def measure_quality(sets: Sets) -> Quality:
     """Measure what these rows allow."""
     halves = Halves(sets)
