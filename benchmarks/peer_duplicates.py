@@ -4,7 +4,9 @@
     python benchmarks/peer_duplicates.py FOLDER ROWS datasketch|semhash|leaven-texts|leaven-vectors
 
 Run it where semhash and datasketch are installed; they are no part of leaven.  Exact is: every row in order against
-all that stay; so ROWS must be some ten thousand.  Time is CPU seconds, for other work ran on the machine.
+all that stay, from all near pairs (``exact_duplicates.py``; a million rows take minutes and are left in FOLDER).  Time
+is CPU seconds, for other work ran on the machine.  Memory is the peak of the process less what it held before, the
+rows among it.
 """
 
 from __future__ import annotations
@@ -14,45 +16,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+from exact_duplicates import gone as by_pairs
+from exact_duplicates import near_texts, near_vectors, pieces
 
 AT = {"texts": 0.8, "vectors": 0.9}
 OTHERS = 2000
 """The rows before those that are compared: the source and the test set of the other benchmark."""
-
-
-def pieces(text: str) -> frozenset[str]:
-    text = " ".join(text.casefold().split())
-    return frozenset(text[i : i + 5] for i in range(max(1, len(text) - 4)))
-
-
-def exact_texts(texts: list[str]) -> np.ndarray:
-    """Jaccard of 5-character pieces, from a product of sparse matrices."""
-    from scipy.sparse import csr_array
-
-    held = [sorted(pieces(text)) for text in texts]
-    numbers = {piece: i for i, piece in enumerate(sorted({piece for one in held for piece in one}))}
-    edges = np.cumsum([0, *map(len, held)])
-    columns = np.array([numbers[piece] for one in held for piece in one])
-    table = csr_array((np.ones(len(columns), np.int32), columns, edges), (len(texts), len(numbers)))
-    sizes, turned = np.diff(edges), table.T.tocsr()
-    gone = np.zeros(len(texts), bool)
-    for begin in range(0, len(texts), 500):
-        both = (table[begin : begin + 500] @ turned).tocoo()
-        rows, others = both.coords[0] + begin, both.coords[1]
-        near = (both.data >= AT["texts"] * (sizes[rows] + sizes[others] - both.data)) & (others < rows)
-        for row, other in sorted(zip(rows[near].tolist(), others[near].tolist(), strict=True)):
-            gone[row] |= not gone[other]
-    return gone
-
-
-def exact_vectors(vectors: np.ndarray) -> np.ndarray:
-    gone = np.zeros(len(vectors), bool)
-    for begin in range(0, len(vectors), 500):
-        end = min(begin + 500, len(vectors))
-        near = np.round(vectors[begin:end] @ vectors[:end].T, 5) >= AT["vectors"]
-        for row, other in np.argwhere(np.tril(near, begin - 1)).tolist():
-            gone[begin + row] |= not gone[other]
-    return gone
 
 
 def datasketch(texts: list[str]) -> np.ndarray:
@@ -85,10 +54,10 @@ def semhash(vectors: np.ndarray) -> np.ndarray:
     return gone
 
 
-def leaven_texts(texts: list[str]) -> np.ndarray:
+def leaven_texts(texts: np.ndarray) -> np.ndarray:
     from leaven.keep.near_texts import NearTexts
 
-    return NearTexts(np.array(texts), AT["texts"]).to_earlier(np.arange(len(texts)))
+    return NearTexts(texts, AT["texts"]).to_earlier(np.arange(len(texts)))
 
 
 def leaven_vectors(vectors: np.ndarray) -> np.ndarray:
@@ -98,27 +67,45 @@ def leaven_vectors(vectors: np.ndarray) -> np.ndarray:
     return near_vectors.NearVectors(vectors, AT["vectors"]).to_earlier(np.arange(len(vectors)))
 
 
-def peak() -> int:
+def exact(folder: Path, kind: str, given: np.ndarray) -> np.ndarray:
+    """Which rows go by all near pairs."""
+    kept = folder / f"pairs-{kind}-{len(given)}.npy"
+    if not kept.exists():
+        whole = len(np.load(folder / f"{kind}.npy", mmap_mode="r"))
+        vectors = kind == "vectors"
+        np.save(kept, near_vectors(given, AT[kind], whole) if vectors else near_texts(given.tolist(), AT[kind]))
+    return by_pairs(np.load(kept), len(given))
+
+
+def planted(folder: Path, kind: str, gone: np.ndarray, right: np.ndarray) -> str:
+    """Of the planted copies that the exact count refuses, the share refused: by their cosine, or by the words changed
+    (-1 for capitals)."""
+    done = np.load(folder / ("cosines.npy" if kind == "vectors" else "done.npy"))[OTHERS : OTHERS + len(gone)]
+    of = [(one, right & (done == one)) for one in np.unique(done[done != 0])[::-1]]
+    return ", ".join(f"{one:.3g}: {gone[rows].mean():.4f} of {rows.sum():,}" for one, rows in of if rows.any())
+
+
+def memory(name: str) -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))
 
 
 def main() -> None:
     folder, n, who = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     kind = "vectors" if who in ("semhash", "leaven-vectors") else "texts"
     given = np.array(np.load(folder / f"{kind}.npy", mmap_mode="r")[OTHERS : OTHERS + n])
-    rows = given.tolist() if kind == "texts" else given
     way = {"datasketch": datasketch, "semhash": semhash, "leaven-texts": leaven_texts, "leaven-vectors": leaven_vectors}
-    before, cpu, began = peak(), time.process_time(), time.time()
+    rows = given.tolist() if who == "datasketch" else given
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
+    before, cpu, began = memory("VmRSS"), time.process_time(), time.time()
     gone = way[who](rows)  # type: ignore[operator]
-    cpu, wall, more = time.process_time() - cpu, time.time() - began, peak() - before
-    exact = exact_texts(rows) if kind == "texts" else exact_vectors(given)
-    right = int((gone & exact).sum())
-    print(
-        f"| {who} | {n:,} | {AT[kind]} | {cpu:.1f} | {wall:.1f} | {more / 1024:,.0f} | {gone.sum():,}"
-        f" | {right / exact.sum():.4f} | {right / gone.sum():.4f} |",
-        flush=True,
-    )
+    cpu, wall, more = time.process_time() - cpu, time.time() - began, memory("VmHWM") - before
+    print(f"| {who} | {n:,} | {AT[kind]} | {cpu:.1f} | {wall:.1f} | {more / 1024:,.0f}", end="", flush=True)
+    np.save(folder / f"gone-{who}-{n}.npy", gone)
+    all_pairs = exact(folder, kind, given)
+    right = int((gone & all_pairs).sum())
+    print(f" | {gone.sum():,} | {right / all_pairs.sum():.4f} | {right / gone.sum():.4f} |")
+    print(f"\nof the planted copies among {all_pairs.sum():,}, refused: {planted(folder, kind, gone, all_pairs)}\n")
 
 
 if __name__ == "__main__":

@@ -31,10 +31,14 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture
-def augmented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Augmented:
-    """Rows of train/ after a recipe of these steps, run on this csv by the command line; without the report, which
-    takes most of the time of a small run."""
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands in this process write no report, which takes most of the time of a small run."""
     monkeypatch.setattr("leaven.cli.write_report", lambda *_: None)
+
+
+@pytest.fixture
+def augmented(tmp_path: Path, no_report: None) -> Augmented:
+    """Rows of train/ after a recipe of these steps, run on this csv by the command line."""
 
     def rows(data: str, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
         source, recipe, out = tmp_path / "a.csv", tmp_path / "r.yaml", tmp_path / "o"

@@ -24,6 +24,7 @@ def measured(capsys: Captured, *arguments: str) -> dict:
 
 
 @pytest.mark.skipif(not BANKING.is_dir(), reason="no banking77 beside the checkout")
+@pytest.mark.usefixtures("no_report")
 def test_self_training_gains_on_banking77(tmp_path: Path, capsys: Captured):
     """2 rows a label and 4,000 rows without one: about 2 points and more are there to be had."""
     with (BANKING / "train.csv").open(newline="", encoding="utf-8") as file:

@@ -61,6 +61,7 @@ def words(text: str) -> set[str]:
 
 @no_amazon
 @pytest.mark.parametrize(("method", "likeness"), [("AugGPT1", 0.23), ("AugGPT2", 0.36), ("AugGPT3", 0.32)])
+@pytest.mark.usefixtures("no_report")
 def test_auggpt_gives_the_rows_of_the_published_files(tmp_path: Path, capsys: Captured, method: str, likeness: float):
     """7 N rows, labels in balance, each child with its parent's label, and over the three draws as near to it."""
     shared = []
@@ -96,6 +97,7 @@ def test_reword_keeps_two_a_text_at_most_and_only_of_the_right_label(tmp_path: P
 
 
 @pytest.mark.skipif(not ATIS.is_dir(), reason="no atis-llm beside the checkout")
+@pytest.mark.usefixtures("no_report")
 def test_a_run_over_recorded_answers_is_measured(tmp_path: Path, capsys: Captured):
     """The column `seed` names the parent; five answers a seed, 5 seeds a label."""
     seeds = first_seeds(tmp_path / "seeds.csv", ATIS / "seeds.csv", 5)
@@ -114,6 +116,7 @@ def test_a_run_over_recorded_answers_is_measured(tmp_path: Path, capsys: Capture
 
 
 @pytest.mark.skipif(not SST5.is_dir(), reason="no sst5-llm beside the checkout")
+@pytest.mark.usefixtures("no_report")
 def test_seeds_that_no_answer_was_recorded_for_fail_and_the_others_do_not(tmp_path: Path, capsys: Captured):
     """Three of 500 seeds have no variant by Llama 3."""
     answers = f"{SST5 / 'llama3_paraphrase.csv'}?parent=seed&text=text"

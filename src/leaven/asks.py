@@ -29,6 +29,13 @@ class Asks(BaseModel):
     draw: Draw | None = None
     """Examples for the prompt: `draw: {k: 10, same: label}`."""
 
+    show: str | list[str] | None = None
+    """Fields whose images or sounds a chat model sees or hears before the prompt: `show: image`."""
+
+    def fields_shown(self) -> list[str]:
+        """The fields that a chat model is shown."""
+        return [self.show] if isinstance(self.show, str) else list(self.show or ())
+
     def sampling(self) -> dict[str, Any]:
         """The parameters of an answer that were said."""
         found = {name: getattr(self, name, None) for name in SAMPLING}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from leaven.expressions import Row
 from leaven.fields import Column
-from leaven.records import Record, canonical, random_key
+from leaven.records import Record, Refuse, canonical, digest, random_key
 from leaven.storage import ANNOTATIONS, MEDIA, to_values
 
 if TYPE_CHECKING:
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from leaven.draws import Draw, Draws
     from leaven.expressions import Expression, Template
     from leaven.media.audio import Audio
-    from leaven.models.calls import About
+    from leaven.media.image import Image
+    from leaven.models.calls import About, Adapter
     from leaven.models.conversation import Continuation, Conversation, Guess
+    from leaven.models.roles import Box, Span
 
     Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -140,8 +142,11 @@ class Asking:
         parameters: Mapping[str, Any] | None = None,
         sampling: Mapping[str, Any] | None = None,
         nick: str | None = None,
+        shown: Sequence[str] = (),
         source: Callable[[], Rows] | None = None,
     ) -> None:
+        self.shown = shown
+        """The fields whose images and sounds a chat model is shown."""
         self.conversation = conversation
         self.source = source
         self.draws = draws
@@ -333,7 +338,7 @@ class Context:
         messages = self._messages(prompt, system, record, more)
         about = self._about(record)
         return await asked.conversation.chat(
-            messages, about, shape=shape, nick=asked.nick, wanted=wanted, **asked.sampling
+            messages, about, shape=shape, nick=asked.nick, wanted=wanted, shown=self._shown(record), **asked.sampling
         )
 
     async def complete(self, prompt: Template, record: Record, **more: Any) -> Continuation:
@@ -349,7 +354,10 @@ class Context:
         asked = self._asked()
         messages = self._messages(prompt, system, record, more)
         about = self._about(record)
-        return await asked.conversation.classify(messages, about, among=among, nick=asked.nick, **asked.sampling)
+        text = texts_of(record.fields, more.get("on") or [asked.main])
+        return await asked.conversation.classify(
+            messages, about, among=among, text=text, nick=asked.nick, **asked.sampling
+        )
 
     async def translate(self, text: str, record: Record, *, to: str, source: str) -> str:
         """A text in another language; codes are ISO 639-3 (``spa``, ``eng``)."""
@@ -373,10 +381,61 @@ class Context:
         asked = self._asked()
         return await asked.conversation.transcribe(sound, self._about(record), nick=asked.nick)
 
+    async def caption(
+        self, item: Image | Audio, record: Record, *, prompt: str = "", adapter: Adapter | None = None, **more: Any
+    ) -> str:
+        """What an image shows or a sound holds, in words."""
+        asked = self._asked()
+        how = {**asked.sampling, **more}
+        about = self._about(record)
+        return await asked.conversation.caption(item, about, prompt=prompt, adapter=adapter, nick=asked.nick, **how)
+
+    async def detect(self, image: Image, phrases: Sequence[str], record: Record, *, at_least: float) -> list[Box]:
+        """Where each phrase is seen in an image, the surest first."""
+        asked = self._asked()
+        about = self._about(record)
+        return await asked.conversation.detect(image, phrases, about, at_least=at_least, nick=asked.nick)
+
+    async def segment(self, image: Image, box: Sequence[float], record: Record) -> Image:
+        """The mask of what stands in a box (x, y, w, h) of an image: 1 where it is."""
+        asked = self._asked()
+        return await asked.conversation.segment(image, box, self._about(record), nick=asked.nick)
+
+    async def paint(self, prompt: str, record: Record, **how: Any) -> Image:
+        """An image of what the prompt says; ``how`` as `Conversation.paint` has it."""
+        asked = self._asked()
+        return await asked.conversation.paint(prompt, self._about(record), nick=asked.nick, **how)
+
+    async def sound(self, prompt: str, record: Record, **how: Any) -> Audio:
+        """A sound of what the prompt says; ``how`` as `Conversation.sound` has it."""
+        asked = self._asked()
+        return await asked.conversation.sound(prompt, self._about(record), nick=asked.nick, **how)
+
+    async def fill(self, text: str, record: Record, *, blank: str, whole_words: bool) -> str:
+        """The text with each ``blank`` filled by a model."""
+        asked = self._asked()
+        about = self._about(record)
+        return await asked.conversation.fill(
+            text, about, blank=blank, whole_words=whole_words, nick=asked.nick, **asked.sampling
+        )
+
+    async def tag(self, text: str, labels: Sequence[str], record: Record) -> list[Span]:
+        """What stands where in a text."""
+        asked = self._asked()
+        return await asked.conversation.tag(text, labels, self._about(record), nick=asked.nick, **asked.sampling)
+
     def text(self, template: Template, record: Record, **more: Any) -> str:
         """A template as a text for this record, as a prompt is."""
         rng: Any = _Drawn(self)
         return template.render(self._values(template, record, more, rng), rng)
+
+    def _shown(self, record: Record) -> list[Any]:
+        """The images and sounds that the step shows a model.  Raises Refuse where the record lacks one."""
+        fields = self._asked().shown
+        for name in fields:
+            if record.get(name) is None:
+                raise Refuse("nothing_to_show", name)
+        return [record.get(name) for name in fields]
 
     def _asked(self) -> Asking:
         assert self._asking is not None, "the engine hands models to every step that asks"
@@ -388,7 +447,10 @@ class Context:
         main = self._asked().main
         text = record.fields.get(f"root.{main}", record.fields.get(main))
         number, self._calls = self._calls, self._calls + 1
-        return About(self.step, self.round_number, self._record, number, str(text or ""), record.root)
+        # By the run's seed, for models that draw by one; of seven bytes, which every library takes.
+        drawn = digest("call", f"{self.seed}", self.step, f"{self.round_number}", self._record, f"{number}", size=7)
+        seed = int.from_bytes(drawn, "big")
+        return About(self.step, self.round_number, self._record, number, str(text or ""), record.root, seed)
 
     def _messages(
         self, prompt: Template, system: Template | None, record: Record, more: Mapping[str, Any]

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leaven import plugins
+from leaven.asks import Asks
 from leaven.draws import Draw
 from leaven.errors import RecipeError, suggest
 from leaven.expressions import Expression, Template
@@ -90,10 +91,9 @@ class Operator(BaseModel):
         own = (name for kind in cls.__mro__ if kind is not Operator for name in vars(kind).get("__annotations__", {}))
         return next((name for name in own if name in cls.model_fields), "")
 
-    @classmethod
-    def awaits(cls) -> bool:
+    def awaits(self) -> bool:
         """True where it asks models: its method is ``async``, and runs where the models are."""
-        method = getattr(cls, {"make": "make", "note": "note"}.get(cls.kind, ""), None)
+        method = getattr(type(self), {"make": "make", "note": "note"}.get(self.kind, ""), None)
         return inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
 
     def __call__(
@@ -151,6 +151,8 @@ class Operator(BaseModel):
         on = getattr(self, "on", None)
         if on is not None:
             names |= {on} if isinstance(on, str) else set(on)
+        if isinstance(self, Asks):
+            names |= set(self.fields_shown())
         return frozenset(names)
 
     def lacking(self, columns: Mapping[str, Column]) -> list[str]:

@@ -80,11 +80,13 @@ def test_classic_audio(tmp_path: Path):
             assert len(row["segments"]) == 2
 
 
+@pytest.mark.usefixtures("no_report")
 def test_classic_audio_without_labels(tmp_path: Path):
     made, _ = augmented("classic-audio", fields("audio"), tmp_path)
     assert Counter(row["_steps"][-1]["step"] for row in made) == {"alter_sound": 18, "add_noise": 9, "mask_spectrum": 9}
 
 
+@pytest.mark.usefixtures("no_report")
 def test_spec_augment(tmp_path: Path):
     made, _ = augmented("spec-augment", fields("audio", "label"), tmp_path)
     assert len(made) == 18
@@ -95,6 +97,7 @@ def test_spec_augment(tmp_path: Path):
         assert max(count for _, count in masks["time"]) <= 0.2 * 60
 
 
+@pytest.mark.usefixtures("no_report")
 def test_audio_mixup(tmp_path: Path):
     """One call to merge, one to judge; a quarter of the captions is not fluent."""
 
@@ -124,6 +127,7 @@ def test_audio_mixup(tmp_path: Path):
     assert share == pytest.approx(0.5, abs=0.2)
 
 
+@pytest.mark.usefixtures("no_report")
 def test_audiosetmix(tmp_path: Path):
     """The caption says the sounds in their order, and the negative is it with one modifier turned."""
 

@@ -10,6 +10,8 @@ import pytest
 
 from leaven.cli import run
 
+pytestmark = pytest.mark.usefixtures("no_report")
+
 RECIPE = """
 fields: [text, label]
 steps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -10,15 +11,22 @@ import time
 from pathlib import Path
 
 import pytest
-from running import command, leaven, made, output, rows, table, write_csv
+from running import ROWS_PER_PART, command, leaven, made, output, rows, table, write_csv
+
+from leaven import cli
 
 HERE = Path(__file__).parent
-ROWS = 2100  # four parts
+ROWS = 525  # four parts
+MANY = 2100  # sixteen parts, which take long enough to be killed at them
 KILLS = int(os.environ.get("LEAVEN_KILLS", "5"))
 
 
 @pytest.mark.parametrize("recipe", ["classic-text", "recombine", "self-train", str(HERE / "rounds.yaml")])
-def test_one_worker_and_two_write_the_same_bytes(recipe: str, tmp_path: Path):
+@pytest.mark.usefixtures("no_report")
+def test_one_worker_and_two_write_the_same_bytes(
+    recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("leaven.io.sets.ROWS_PER_PART", ROWS_PER_PART)
     data = write_csv(tmp_path / "data.csv", rows(60 if recipe == "self-train" else ROWS))
     more: list[object] = []
     if recipe == "self-train":
@@ -28,7 +36,9 @@ def test_one_worker_and_two_write_the_same_bytes(recipe: str, tmp_path: Path):
     said, outputs = [], []
     for workers in (1, 2):
         out = tmp_path / f"out{workers}"
-        said.append(leaven(data, "-o", out, "-r", recipe, "--workers", workers, *more))
+        command = ["augment", data, "-o", out, "-r", recipe, "--workers", workers, *more, "--json", "-q"]
+        assert cli.run([str(part) for part in command]) == 0
+        said.append(json.loads(capsys.readouterr().out))
         outputs.append(output(out))
         assert len(list((out / "parts").glob("*.arrow"))) >= 4
     assert list(outputs[0]) == list(outputs[1])
@@ -46,7 +56,7 @@ def finished(out: Path) -> dict[str, int]:
 
 
 def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path: Path):
-    data = write_csv(tmp_path / "data.csv", rows(ROWS))
+    data = write_csv(tmp_path / "data.csv", rows(MANY))
     arguments = [data, "-r", HERE / "waits.yaml", "--workers", 2]
     began = time.monotonic()
     leaven(*arguments, "-o", tmp_path / "unbroken")
@@ -87,7 +97,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path: Path):
 
 def test_workers_end_with_their_parent(tmp_path: Path):
     """Killing the command alone leaves no process behind that works on."""
-    data = write_csv(tmp_path / "data.csv", rows(ROWS))
+    data = write_csv(tmp_path / "data.csv", rows(MANY))
     process = subprocess.Popen(
         command(data, "-o", tmp_path / "out", "-r", HERE / "waits.yaml", "--workers", 2),
         stdout=subprocess.DEVNULL,

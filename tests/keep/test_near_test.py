@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 
 from leaven.cli import run
 from leaven.keep.near_test import NearTest
@@ -127,6 +128,7 @@ def captioned(*images: Image) -> list[dict[str, Any]]:
     return [{"image": image, "caption": f"{number} a small dog runs"} for number, image in enumerate(images)]
 
 
+@pytest.mark.usefixtures("no_report")
 def test_made_images_near_to_a_test_image_are_refused(tmp_path: Path):
     rows = captioned(scene(1), again(scene(0)), *map(scene, range(2, 70)))
     test = [{"image": scene(0), "caption": "what one sees"}]

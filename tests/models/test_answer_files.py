@@ -103,7 +103,7 @@ def test_a_file_that_is_gone_is_asked_for_anew_but_not_by_a_replay(tmp_path: Pat
 
 @given(st.integers(0, 255), st.text(max_size=20))
 def test_any_sound_and_text_come_back(pitch: int, text: str):
-    answer = Answer(text, sound=hum(pitch))
+    answer = Answer(text, media=hum(pitch))
 
     async def work(ledger: Ledger) -> None:
         await asker.ask(Says(answer), Ask("speak", {"text": text}), ABOUT)

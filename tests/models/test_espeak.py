@@ -126,7 +126,7 @@ def test_what_it_plays():
     assert program.free
     ask = Ask("speak", {"text": "hello", "voice": "en-us", "rate": 1.0})
     answer = asyncio.run(program.play(ask, About("speak", 0, "r")))
-    assert (answer.text, [answer.sound]) == ("", say("hello"))
+    assert (answer.text, [answer.media]) == ("", say("hello"))
     voices = asyncio.run(program.play(Ask("speak", {"voices": "all"}), About("speak", 0, "voices")))
     assert json.loads(voices.text) == program.voices()
 

@@ -81,7 +81,7 @@ def test_as_a_player():
 
     async def work() -> str:
         try:
-            return (await own.play(Ask("transcribe", {"audio": "x"}, sound=sound), About("t", 0, "r"))).text
+            return (await own.play(Ask("transcribe", {"audio": "x"}, media={"x": sound}), About("t", 0, "r"))).text
         finally:
             await own.close()
 

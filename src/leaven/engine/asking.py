@@ -201,6 +201,7 @@ def asking_of(
         parameters=parameters,
         sampling=op.sampling() if isinstance(op, Asks) else {},
         nick=getattr(op, "model", None),
+        shown=op.fields_shown() if isinstance(op, Asks) else (),
         source=lambda: rows("source"),
     )
 

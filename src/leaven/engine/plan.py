@@ -27,6 +27,7 @@ from leaven.models.conversation import Conversation
 from leaven.models.ledger import Ledger
 from leaven.models.players import host
 from leaven.models.prices import tokens
+from leaven.models.roles import ASKED
 from leaven.operators import Keep, Make
 from leaven.recipe import Fork, Recipe, Repeat, Start, Step
 from leaven.records import Record
@@ -35,7 +36,10 @@ if TYPE_CHECKING:
     from leaven.engine.augment import Reporter
     from leaven.recipe import Node
 
-SOUNDED = {"speak", "transcribe"}
+WRITTEN = frozenset({"chat", "complete", "classify", "translate"})
+"""The roles that are asked in a prompt, whose tokens are counted."""
+UNWRITTEN = frozenset(ASKED) - WRITTEN
+"""Those that are asked about one image, sound or text a call."""
 LOOKED = 500
 """So many prompts are rendered for an estimate; the others count as their mean."""
 REPAIRED = 0.2
@@ -227,16 +231,18 @@ class _Planner:
         """Render the prompts of a step, and count what they take."""
         assert self.engine.desk is not None
         desk = self.engine.desk
-        if step.op.roles & SOUNDED:  # one sound a call, and nothing is paid by the token
+        if (roles := step.op.roles & UNWRITTEN) and not step.op.roles & WRITTEN:
             each = (isinstance(step.op, Make) and step.op.asked()) or 1
             line.calls = (line.records[0] * each, line.records[1] * each)
-            line.usd = (0.0, 0.0)
+            nick = getattr(step.op, "model", None)
+            free = all(desk.players.player(role, nick)[1].free for role in roles)
+            line.usd = (0.0, 0.0) if free else None
             return
         look = _Look(desk.ledger)
         conversation = Conversation(look, desk.players)
         for record in self.stand_in:
             desk.run(self.look(step, record, conversation))
-        [role] = sorted(step.op.roles & {"chat", "complete", "classify", "translate"})
+        [role] = sorted(step.op.roles & WRITTEN)
         _, player = desk.players.player(role, getattr(step.op, "model", None))
         looked = look.asked
         here = max(1, len(self.stand_in))

@@ -1,4 +1,4 @@
-"""The sounds that models answered: files beside the ledger, named by what they hold."""
+"""The sounds and images that models answered: files beside the ledger, named by what they hold."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 
 from leaven.errors import DataError
 from leaven.media.audio import Audio
+from leaven.media.image import Image
 from leaven.records import digest
 
-BEGINS = {b"RIFF": "wav", b"fLaC": "flac", b"OggS": "ogg"}
+BEGINS = {b"RIFF": "wav", b"fLaC": "flac", b"OggS": "ogg", b"\x89PNG": "png"}
+PICTURES = ("png", "jpg")
 
 
 class AnswerFiles:
@@ -23,10 +25,10 @@ class AnswerFiles:
         self.folder = folder
         self._held: dict[str, bytes] = {}
 
-    def put(self, sound: Audio) -> str:
-        """Store a sound; its name."""
-        data = sound.encoded
-        name = f"{digest(data).hex()}.{BEGINS.get(data[:4], 'mp3')}"
+    def put(self, medium: Audio | Image) -> str:
+        """Store a sound or an image; its name."""
+        data = medium.encoded
+        name = f"{digest(data).hex()}.{BEGINS.get(data[:4], 'jpg' if isinstance(medium, Image) else 'mp3')}"
         if self.folder is None:
             self._held[name] = data
             return name
@@ -47,12 +49,13 @@ class AnswerFiles:
             ) from None
         return name
 
-    def get(self, name: str) -> Audio:
-        """The sound of a name.  Raises DataError where its file is not there."""
+    def get(self, name: str) -> Audio | Image:
+        """The sound or image of a name.  Raises DataError where its file is not there."""
+        kind = Image if name.rpartition(".")[2] in PICTURES else Audio
         if self.folder is None:
-            return Audio(self._held[name])
+            return kind(self._held[name])
         try:
-            return Audio((self.folder / name).read_bytes())
+            return kind((self.folder / name).read_bytes())
         except OSError:
             raise DataError(
                 f"{self.folder / name} is gone, which the ledger names as a model's answer.",

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from leaven.media.audio import Audio
+    from leaven.media.image import Image
+
+    Medium = Image | Audio
 
 encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -32,6 +36,15 @@ class About:
     number: int = 0
     text: str = ""
     root: str = ""
+    seed: int = 0
+    """What a model that runs here draws with, of its own for each call."""
+
+
+class Adapter(NamedTuple):
+    """What was fitted to a role's model on the user's data: its name (a hash of all it hangs on) and folder."""
+
+    name: str
+    folder: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +60,10 @@ class Ask:
     shape: Mapping[str, Any] | None = None
     wanted: int = 1
     repair: bool = False
-    sound: Audio | None = field(default=None, compare=False)
-    """The sound that it is about, which ``content`` names by its hash."""
+    media: Mapping[str, Medium] = field(default_factory=dict, compare=False)
+    """The images and sounds that it is about, by the hashes with which ``content`` names them."""
+    adapter: Adapter | None = field(default=None, compare=False)
+    """What was fitted to the model, which ``content`` names."""
     encoded: str = field(init=False, default="", compare=False)
     """``content`` as JSON, made once: for the name of the call, for the wire and for the ledger."""
     settings: str = field(init=False, default="", compare=False)
@@ -70,7 +85,7 @@ class Answer:
     tokens_out: int = 0
     logprob: float | None = None
     tops: Mapping[str, float] | None = None
-    sound: Audio | None = None
+    media: Medium | None = None
     """What it is, where it is no text: stored in a file beside the ledger."""
     scored: int | None = None
     """How many tokens the mean log-probability is of."""

@@ -59,11 +59,11 @@ class Row:
     tries: int = 1
 
     def values(self, files: AnswerFiles) -> tuple[Any, ...]:
-        """The columns of its row; a sound that was answered is in a file before."""
+        """The columns of its row; a sound or an image that was answered is in a file before."""
         answer, failed = self.answer, self.failed
         said = answer.as_json() if answer else None
-        if said and answer and answer.sound is not None:
-            said["media"] = files.put(answer.sound)
+        if said and answer and answer.media is not None:
+            said["media"] = files.put(answer.media)
         return (
             self.key, self.step, self.round, self.record, self.attempt, self.call, self.ask.role, self.model,
             f"{self.ask.encoded[:-1]},{self.ask.settings[1:]}" if self.ask.sampling else self.ask.encoded,
@@ -144,9 +144,9 @@ class Ledger:
         if error:
             return None, CallFailed(error, detail or "", json.loads(useless or "[]"))
         said = json.loads(answer)
-        sound = self._files.get(said["media"]) if "media" in said else None
+        media = self._files.get(said["media"]) if "media" in said else None
         found = Answer(
-            said["text"], said["finish"], tokens_in, tokens_out, said.get("logprob"), said.get("tops"), sound
+            said["text"], said["finish"], tokens_in, tokens_out, said.get("logprob"), said.get("tops"), media
         )
         found.scored, found.stored = said.get("scored"), True
         return found, None

@@ -21,7 +21,10 @@ OFFLINE = "apertium:eng-spa"
 HERE = {"speak": "espeak", "transcribe": "pocketsphinx"}
 """Who plays a role where nobody is named: programs and packages on this machine."""
 HOME = "https://api.openai.com/v1"
-SCHEMES = ("openai", "recorded", "fake", "apertium", "espeak", "pocketsphinx", "transformers", "wordllama", "hashed")
+SCHEMES = (
+    "openai", "transformers", "diffusers", "recorded", "fake", "apertium", "espeak", "pocketsphinx", "wordllama",
+    "hashed",
+)  # fmt: skip
 SAYS = ("chat", "complete", "classify", "translate")
 PLAYS = {
     "openai": (*SAYS, "embed"),
@@ -29,11 +32,24 @@ PLAYS = {
     "apertium": ("translate",),
     "espeak": ("speak",),
     "pocketsphinx": ("transcribe",),
-    "transformers": ("embed",),
+    "transformers": (
+        *SAYS,
+        "embed",
+        "fill",
+        "tag",
+        "caption",
+        "detect",
+        "segment",
+        "speak",
+        "transcribe",
+    ),
+    "diffusers": ("paint", "sound"),
     "wordllama": ("embed",),
     "hashed": ("embed",),
 }
 """The roles that a scheme plays; the others play all."""
+SEEDED = ("transformers", "diffusers")
+"""The schemes whose models draw by a seed that they are given."""
 Rows = Callable[[str], Iterable[tuple[str, str]]]
 """Reads a recording: FILE[?parent=COLUMN] to (parent, text)."""
 
@@ -122,9 +138,13 @@ class Players:
 
             return PocketSphinx(uri)
         if scheme == "transformers":
-            from leaven.models.backends.encoders import Encoder
+            from leaven.models.backends.of_transformers import of_transformers
 
-            return Encoder(uri, rest)
+            return of_transformers(role, uri, rest)
+        if scheme == "diffusers":
+            from leaven.models.backends.of_diffusers import of_diffusers
+
+            return of_diffusers(role, uri, rest)
         from leaven import plugins
 
         make = plugins.scheme(scheme)
@@ -162,7 +182,7 @@ def split(uri: str, role: str) -> tuple[str, str]:
         from leaven import plugins
 
         known = plugins.scheme(scheme) is not None
-    if not known or (scheme in ("openai", "recorded", "apertium", "transformers") and not rest):
+    if not known or (scheme in ("openai", "recorded", "apertium", "transformers", "diffusers") and not rest):
         close = nearest(scheme, SCHEMES)
         raise ModelError(
             f"`{uri}` names no model.",
@@ -220,6 +240,11 @@ def address(rest: str) -> tuple[str, str]:
     if at < 0:
         return rest, os.environ.get("OPENAI_BASE_URL") or HOME
     return rest[:at], rest[at + 1 :].rstrip("/")
+
+
+def seeded(uri: str) -> bool:
+    """Whether a model is told what to draw with: then equal calls get equal answers."""
+    return uri.partition(":")[0] in SEEDED
 
 
 def host(uri: str) -> str:

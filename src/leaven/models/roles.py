@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,9 +15,18 @@ if TYPE_CHECKING:
 
 State = Mapping[str, Any]
 
-ASKED = ("chat", "complete", "classify", "embed", "translate", "speak", "transcribe")
+ASKED = (
+    "chat", "complete", "classify", "embed", "translate", "fill", "tag", "caption", "detect", "segment", "paint",
+    "speak", "transcribe", "sound",
+)  # fmt: skip
 """The roles for which a user may name a model."""
-FALLBACKS = {"complete": ("chat",), "classify": ("complete", "chat"), "translate": ("chat",)}
+FALLBACKS = {
+    "complete": ("chat",),
+    "classify": ("complete", "chat"),
+    "translate": ("chat",),
+    "tag": ("chat",),
+    "caption": ("chat",),
+}
 """Over whom a role is played that nobody plays itself."""
 
 
@@ -28,6 +37,26 @@ class Embed(Protocol):
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """n x d, float32, unit length; zeros for a text without a known token."""
+
+
+class Box(TypedDict):
+    """Where something is in an image: pixels from the left upper corner, what it is, and how sure a model is."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+    label: str
+    score: float
+
+
+class Span(TypedDict):
+    """Where something stands in a text: characters from ``start`` up to ``end``, what it says, and what it is."""
+
+    start: int
+    end: int
+    text: str
+    label: str
 
 
 class Fill(Protocol):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from leaven.blend.blend import equal_shares
+from leaven.models.backends.one_thread import one_thread
 from leaven.report.album import Album
 from leaven.report.charts import WIDE, Pin, figure, scatter, table
 from leaven.report.content import Content
@@ -68,6 +69,7 @@ def _map(vectors: Vectors, album: Album | None) -> tuple[str, list[list[object]]
     return cap + figure(drawing, said, numbers, key=key) + tip, points
 
 
+@one_thread()
 def principal(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """The mean, the first two principal axes (2 x d), and the share of variance that they hold."""
     mean = vectors.mean(axis=0)

@@ -9,17 +9,15 @@ GPU in batches that are always equally large: so no vector depends on those that
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import blake2b
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaven.errors import MissingExtra, ModelError
 from leaven.media.resampled import resampled
+from leaven.models.backends.local.weights import find
 from leaven.models.calls import About, Answer, Ask, CallFailed
 
 if TYPE_CHECKING:
@@ -33,8 +31,6 @@ BATCH = 32
 """Items that go through a GPU together."""
 LONGEST = 512
 """Tokens of a text where its tokenizer names no limit."""
-WHAT = ("*.json", "*.safetensors", "*.txt", "*.model")
-"""The files of a folder that its model is made of."""
 
 
 class Encoder:
@@ -51,10 +47,9 @@ class Encoder:
 
     def __init__(self, uri: str, place: str) -> None:
         self.uri = uri
-        self.folder, self.model, self._revision, config_file = _found(place)
-        config = _config(config_file, uri)
-        self.family = str(config.get("model_type", ""))
-        self.kinds = _kinds(config)
+        self.weights = find(uri, place)
+        self.model, self.family = self.weights.model, self.weights.family
+        self.kinds = _kinds(self.weights.config)
         if not self.kinds:
             raise self._no_vectors()
         self.device = ""
@@ -120,14 +115,8 @@ class Encoder:
             said: Any = transformers.logging
             said.set_verbosity_error()
             said.disable_progress_bar()
-            try:
-                model = self._read(transformers.AutoModel, use_safetensors=True, dtype=torch.float32)
-                self._processors = self._readers(transformers)
-            except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
-                why = " ".join(str(error).split())[:300]
-                raise ModelError(
-                    f"{self.uri} cannot be loaded: {why}", "only safetensors are read, and no code is run."
-                ) from None
+            model = self.weights.read(transformers.AutoModel, use_safetensors=True, dtype=torch.float32)
+            self._processors = self._readers(transformers)
             if len(self.kinds) > 1 and not all(hasattr(model, f"get_{kind}_features") for kind in self.kinds):
                 raise self._no_vectors()
             self.device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -141,16 +130,12 @@ class Encoder:
         """What turns items of each kind into tensors."""
         found = {}
         if "text" in self.kinds:
-            found["text"] = self._read(transformers.AutoTokenizer)
+            found["text"] = self.weights.read(transformers.AutoTokenizer)
         if "image" in self.kinds:  # Pillow's way: the same pixels on every machine, with torchvision or without
-            found["image"] = self._read(transformers.AutoImageProcessor, backend="pil")
+            found["image"] = self.weights.read(transformers.AutoImageProcessor, backend="pil")
         if "audio" in self.kinds:  # saved with its tokenizer, it is not found alone
-            found["audio"] = self._read(transformers.AutoProcessor).feature_extractor
+            found["audio"] = self.weights.read(transformers.AutoProcessor).feature_extractor
         return found
-
-    def _read(self, kind: Any, **more: Any) -> Any:
-        where = {"local_files_only": True} if self._revision is None else {"revision": self._revision}
-        return kind.from_pretrained(self.folder, trust_remote_code=False, **where, **more)
 
     def _vectors(self, batch: Sequence[Item], size: int) -> np.ndarray:
         """Vectors of a batch, filled up to ``size`` by its last item."""
@@ -224,47 +209,3 @@ def _kinds(config: Mapping[str, Any]) -> tuple[str, ...]:
         return ("text", "audio")
     sees = {"image_size", "patch_size", "num_channels"} & config.keys()
     return ("image",) if sees and "vocab_size" not in config else ()
-
-
-def _found(place: str) -> tuple[str, str, str | None, Path]:
-    """The folder or the hub's name, the name in the ledger, the commit of what lies on a hub, and the config's file."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when the hub's client is imported
-    folder = Path(place).expanduser()
-    if folder.is_dir():
-        return str(folder), f"{folder.resolve().name} {_hash(folder)}", None, folder / "config.json"
-    if place.startswith((".", "/", "~")) or place.count("/") > 1:
-        raise ModelError(f"there is no folder {place}.", "name a folder with config.json, or a model of the hub.")
-    try:
-        from huggingface_hub import hf_hub_download
-    except ImportError:
-        raise MissingExtra(f"transformers:{place} needs the extra `torch`.", 'pip install "leaven[torch]"') from None
-    try:
-        config_file = Path(hf_hub_download(place, "config.json"))
-    except Exception as error:  # of many kinds: no network, no such model, no right to it
-        said = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise ModelError(
-            f"{place} is no folder here, and the hub does not give it: {said}", "name a folder, or go online."
-        ) from None
-    commit = config_file.parent.name
-    return place, f"{place}@{commit[:8]}", commit, config_file
-
-
-def _config(path: Path, uri: str) -> Mapping[str, Any]:
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        found = None
-    if not isinstance(found, dict):
-        raise ModelError(f"{uri}: {path} is absent, or no JSON object.", "name the folder that save_pretrained wrote.")
-    return found
-
-
-def _hash(folder: Path) -> str:
-    """The files of a model as eight digits."""
-    whole = blake2b(digest_size=4)
-    for path in sorted({path for pattern in WHAT for path in folder.glob(pattern)}):
-        whole.update(f"{path.name}\n{path.stat().st_size}\n".encode())
-        with path.open("rb") as file:
-            while block := file.read(2**20):
-                whole.update(block)
-    return whole.hexdigest()

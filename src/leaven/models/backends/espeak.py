@@ -74,7 +74,7 @@ class Espeak:
         if "voices" in ask.content:
             return Answer(json.dumps(await asyncio.to_thread(self.voices)))
         text, voice, rate = (ask.content[name] for name in ("text", "voice", "rate"))
-        return Answer("", sound=await self.speak(text, voice=voice, rate=rate))
+        return Answer("", media=await self.speak(text, voice=voice, rate=rate))
 
     def voices(self) -> list[str]:
         """The voices of which one is drawn: each accent of English in each timbre, ``en-us+f3``."""

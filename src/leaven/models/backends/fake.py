@@ -41,7 +41,7 @@ class Fake:
         drawn = digest(asked, about.record, f"{about.number}")
         draws = _Draws(drawn, about.text or "a text")
         if ask.role == "speak":
-            return Answer("", sound=hum(drawn[0]))
+            return Answer("", media=hum(drawn[0]))
         if ask.shape is None:
             text = draws.text()
         else:

@@ -75,8 +75,9 @@ class PocketSphinx:
         await asyncio.gather(*(process.wait() for process in idle))
 
     async def play(self, ask: Ask, about: About) -> Answer:
-        assert ask.sound is not None
-        return Answer(await self.transcribe(ask.sound))
+        sound = ask.media[ask.content["audio"]]
+        assert isinstance(sound, Audio)
+        return Answer(await self.transcribe(sound))
 
     async def transcribe(self, sound: Audio) -> str:
         """What is said, in small letters; an empty text where nothing is understood.
