@@ -360,6 +360,32 @@ def test_alpagasus(said: Said):
     assert [float(made[i]["mark"]) for i in range(3)] == [4.5, 5, 4.5]
 
 
+# -- T-SciQ ---------------------------------------------------------------------------------------------------------
+
+
+def test_t_sciq(said: Said):
+    errors = {"a": (2, 3), "b": (1, 1), "c": (0, 1), "d": (0, 0), "e": (4, 1)}  # of the plain student, of the planned
+    rows = [
+        {
+            "key": f"{skill} {kind} {i}",
+            "question": f"{skill} {i}",
+            "answer": "x",
+            "skill": skill,
+            "kind": kind,
+            "errors": n,
+        }
+        for skill, both in errors.items()
+        for kind, n in zip(("plain", "planned"), both, strict=True)
+        for i in range(2)
+    ]
+    real = [{"question": f"real {i}", "answer": "x", "skill": "abcde"[i]} for i in range(5)]
+    found = said("t-sciq-keep", real, rows)
+    kept = {skill: {key.split()[1] for key, why in found.items() if not why and key[0] == skill} for skill in errors}
+    assert kept == {"a": {"plain"}, "b": {"planned"}, "c": {"plain"}, "d": {"planned"}, "e": {"planned"}}
+    assert sum(not why for why in found.values()) == 10
+    assert {why for why in found.values() if why} == {"other_kind"}
+
+
 # -- all of them ------------------------------------------------------------------------------------------------------
 
 

@@ -42,6 +42,23 @@ def decide(out: Path, *lines: Decision) -> None:
         file.writelines(line.line() for line in lines)
 
 
+def test_what_a_person_kept_enters_a_small_blend_first(tmp_path: Path):
+    data, recipe = tmp_path / "bank.csv", tmp_path / "r.yaml"
+    data.write_text("text,label\n" + "".join(f"my card number {i} is lost again,{'ab'[i % 2]}\n" for i in range(40)), "utf-8")
+    recipe.write_text(RECIPE + "blend: {ratio: 0.1}\n", "utf-8")
+    bank = Bank(tmp_path / "out", str(data), "-r", str(recipe))
+    bank.augment()
+    before = bank.kept()
+    assert len(before) == 4
+    refused = [row for row in table(bank.out, "refused").values() if row["_reason"] == "too_short"][:3]
+    assert len(refused) == 3
+    decide(bank.out, *(Decision(row["_id"], content(bank.out, row, "refused"), "accept") for row in refused))
+    bank.augment()
+    assert {row["_id"] for row in refused} < bank.kept().keys()
+    assert len(bank.kept()) == 4
+    assert len(bank.kept().keys() & before.keys()) == 1  # and the fourth is the one that was first before
+
+
 class Bank:
     """A run, and the command that made it."""
 

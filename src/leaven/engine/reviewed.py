@@ -52,6 +52,8 @@ class Reviewed:
     """A label or a column that the data do not have, or an accepted record without any content."""
     pool: int = 0
     """Rows of the pool among the rejected ones."""
+    wanted: set[str] = field(default_factory=set)
+    """The records that a person keeps: they enter the blend before others."""
     read: Decisions = field(default_factory=Decisions)
 
     def as_json(self) -> dict[str, Any]:
@@ -149,12 +151,14 @@ class Reviewer:
                 gone[i] = _stated(row, REFUSED, REJECTED)
             elif said.label is None and not said.texts:
                 count.agreed += 1
+                done.wanted.add(own)
             elif (new := self._mended(_stated(row, GOES_ON), said, count)) is not None:
                 if self._near_test(new):
                     count.guarded += 1
                     gone[i] = _stated(new, REFUSED, GUARDED)
                 else:
                     changed[i] = new
+                    done.wanted.add(own)
                     count.relabelled += said.label is not None
                     count.edited += bool(said.texts)
         return changed, gone
@@ -194,6 +198,7 @@ class Reviewer:
                 done.unfit += 1
             else:
                 kept.append(new)
+                done.wanted.add(own)
                 done.accepted += 1
                 done.relabelled += said.label is not None
                 done.edited += bool(said.texts)

@@ -117,6 +117,8 @@ class Writer:
         """Decide from a few numbers a row: which set it is of, its key, its label."""
         keys, labels, sets = [np.empty(0, np.uint64)], [np.empty(0, np.int32)], [np.empty(0, np.int8)]
         values = [np.zeros(0)]
+        wanted = self.done.reviewed.wanted
+        asked = [np.zeros(0, bool)]
         goes_by = [self.recipe.blend.by] if self.recipe.blend.order == "curriculum" else []
         for piece in pieces:
             table = _going(
@@ -125,6 +127,7 @@ class Writer:
             keys.append(self.keys(table))
             sets.append(_set_of(table))
             labels.append(self.label_codes(table))
+            asked.append(np.array([i in wanted for i in table.column("_id").to_pylist()] if wanted else [], bool))
             values.append(self.easy(table) if goes_by else np.zeros(0))
         edges = np.cumsum([len(k) for k in keys])
         key, of_set, label = np.concatenate(keys), np.concatenate(sets), np.concatenate(labels)
@@ -134,7 +137,10 @@ class Writer:
         real = of_set == SETS.index("source")
         candidates = np.flatnonzero(first & ~real)
         counts = np.array(list(self.dataset.labels.values()) or [self.dataset.counts["source"]], np.int64)
-        picked = choose(self.recipe.blend, counts, label[candidates], key[candidates])
+        rank = key[candidates]
+        if wanted:  # what a person keeps goes first
+            rank = np.where(np.concatenate(asked)[candidates], rank >> np.uint64(32), rank)
+        picked = choose(self.recipe.blend, counts, label[candidates], rank)
         taken = first & real if self.recipe.blend.real != "none" else np.zeros(len(key), bool)
         taken[candidates[picked]] = True
         self.done.kept = len(candidates)
