@@ -72,7 +72,7 @@ class Saying:
             def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers.get("content-length", 0)))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                heard = Heard(self.path, headers, json.loads(raw) if raw else None)
+                heard = Heard(self.path, headers, json.loads(raw) if raw[:1] in (b"{", b"[") else raw)
                 outer.heard.append(heard)
                 said = outer.reply(heard)
                 body = said.body if isinstance(said.body, bytes) else json.dumps(said.body).encode()

@@ -41,6 +41,7 @@ FLOORS = [
         "plain_yaml",
         "_words",
         "_messages",
+        "_tagged",
         "_sandbox",
         "expressions",
         "parameters",

@@ -24,7 +24,7 @@ from leaven import cli, operators
 from leaven.media.audio import Audio
 from leaven.media.image import Image
 from leaven.operators import Keep, Make, Note, Operator
-from worlds import World, images, pairs, sounds, texts, unmasked
+from worlds import World, bare, images, pairs, sounds, texts, unmasked
 
 NAMES = operators.names()
 BESIDE = Path(__file__).with_name("beside")
@@ -39,11 +39,14 @@ CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "audiomentations": ([], {"transforms": {"Gain": {}}}),
     "ask": ([CHILDREN], {"prompt": "Is this polite? {{ text }}", "into": {"polite": "bool"}}),
     "blanks": ([], {"ratio": 0.5}),
+    "boxes": ([{"shade": {"n": 2}}], {"phrases": "[label, 'a square']"}),
+    "caption": ([{"shade": {"n": 2}}], {"prompt": "a photo of", "temperature": 1.0, "top_k": 50}),
     "code_switch": ([], {"to": ["spa"], "lexicon": "words.csv", "words": 0.5, "n": 2}),
     "cluster": ([CHILDREN], {"k": 3}),
     "collage": ([], {"n": 2, "soft": True, "holds": ["caption"]}),
     "concepts": ([], {"graph": "graph.csv", "lang": "spa", "target": "eng"}),
     "copy_paste": ([], {"n": 2}),
+    "copy": ([], {"n": 2, "each": ["short", "long"], "into": "length"}),
     "cover": ([CHILDREN], {"share": 0.5}),
     "cut_switch": ([], {"on": ["image_left", "image_right"], "p": 1.0, "n": 2, "holds": ["boxes"]}),
     "continue": ([], {"calls": 2, "draw": {"k": 3, "same": "label"}, "prompt": SHOWN, "stop": "\n"}),
@@ -51,13 +54,17 @@ CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "edit_words": ([], {"n": 3, "p": 0.2}),
     "erase": ([], {"n": 2}),
     "filter_sound": ([], {"n": 2}),
+    "instances": ([{"shade": {"n": 2}}], {"of": "image", "smallest": 2}),
     "fill": (["blanks"], {"n": 2}),
     "fluency": ([CHILDREN], {}),
     "guess": ([CHILDREN], {"among": ["hours", "room", "fine"]}),
+    "inpaint": ([], {"prompt": "a {{ label }} square", "grow": 1, "outside": True, "holds": ["boxes", "points"]}),
     "judge": ([CHILDREN], {"rubric": {"fits": "says what the label means", "short": "is short"}, "samples": 2}),
     "keep": ([CHILDREN], {"that": "text|length > 50"}),
     "language": ([CHILDREN], {}),
+    "layout": ([CHILDREN], {"of": "[label, 'a desk']"}),
     "lookup": ([], {"table": "words.csv", "where": "row.word in text|lower", "into": {"new": "row.translation"}}),
+    "mask": ([WARPED], {"grow": 1, "classes": ["blue", "red"]}),
     "mask_spectrum": ([], {"n": 2}),
     "match": ([CHILDREN], {"on": "text", "to": "{{ parent.text }}"}),
     "mix_images": ([], {"n": 2, "soft": True, "lam": 0.6}),
@@ -66,6 +73,7 @@ CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "neighbours": ([CHILDREN], {"k": 2}),
     "note": ([CHILDREN], {"fields": {"size": "text|length", "luck": "uniform(0, 1)"}}),
     "novelty": ([CHILDREN], {"n": 2}),
+    "paint": ([], {"prompt": "{{ text }}", "n": 2, "width": 40, "height": 32}),
     "paraphrase": ([], {"n": 3, "style": "{{ choice(['short', 'polite']) }}", "draw": {"k": 2, "other": "label"}}),
     "overlap": ([CHILDREN], {"with": "parent.text"}),
     "paste": ([], {"n": 2, "seam": "none"}),
@@ -74,13 +82,17 @@ CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "policy": ([], {"n": 3}),
     "prediction": ([CHILDREN], {"folds": 3, "temperature": 2.0}),
     "recode": ([], {"n": 2}),
+    "repaint": ([], {"prompt": "a {{ label }} square", "n": 2, "holds": ["boxes", "mask", "points"]}),
     "retarget": ([], {"to": "other"}),
     "shade": ([], {"n": 2}),
+    "sound": ([], {"prompt": "{{ caption }}", "n": 2, "start": "audio", "holds": ["segments"]}),
     "speak": ([], {"n": 2}),
+    "spans": ([CHILDREN], {"labels": ["NAME", "PLACE"]}),
     "spans_kept": ([CHILDREN], {"of": "parent.text", "what": ["numbers", "names"]}),
     "swap_terms": ([], {"table": "terms.csv", "n": 1, "on": "caption"}),
     "sample": ([CHILDREN], {"n": 2, "per": "label"}),
     "sketch": ([], {"keep": 0.4}),
+    "structure": ([WARPED], {"how": "scribble", "colours": "classes"}),
     "span_fault": (
         [CHILDREN, {"note": {"spans": "[{'text': text[:5], 'label': label}]"}}],
         {"among": ["hours", "room"], "without": "'"},
@@ -98,7 +110,7 @@ CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "write": ([], {"n": 2, "draw": {"k": 2, "per": "label"}, "prompt": SHOWN + "Write {{ n }} about {{ label }}."}),
 }
 """For each operator the steps before it, and its parameters.  With test rows at hand."""
-MODELS = dict.fromkeys(("chat", "translate", "speak", "transcribe"), "fake:shape")
+MODELS = dict.fromkeys(("chat", "translate", "speak", "transcribe", "caption", "paint", "sound", "detect", "segment", "tag"), "fake:shape")
 """Who plays the roles that operators ask."""
 MENDED = {
     "collage": ("label", "caption"),
@@ -154,11 +166,15 @@ def step(name: str) -> dict[str, Any]:
     return {name: parameters["fields"] if name == "note" else parameters}
 
 
-WORLDS = {"text": texts, "image": images, "unmasked": unmasked, "audio": sounds, "pair": pairs}
+WORLDS = {"text": texts, "image": images, "unmasked": unmasked, "bare": bare, "audio": sounds, "pair": pairs}
 OF_WORLD = {
-    **dict.fromkeys(("collage", "mix_images", "paste"), "unmasked"),
+    **dict.fromkeys(("collage", "instances", "mask", "mix_images", "paste"), "unmasked"),
+    "boxes": "bare",
+    "layout": "text",
+    "structure": "image",
     "cut_switch": "pair",
     "lookup": "text",
+    "sound": "audio",
     "swap_terms": "image",
 }
 """For operators that work on any record, or on two fields at a time: the world that shows them, else by `takes`."""

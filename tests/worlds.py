@@ -94,7 +94,15 @@ def images() -> World:
 
 def unmasked() -> World:
     """The pictures without their masks and points, which mixing cannot keep true."""
-    lost = ("mask", "points")
+    return lacking("mask", "points")
+
+
+def bare() -> World:
+    """The pictures of which nobody has said where something is."""
+    return lacking("boxes", "mask", "points")
+
+
+def lacking(*lost: str) -> World:
     whole = images()
 
     def without(rows: list[Row]) -> list[Row]:

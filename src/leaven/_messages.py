@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import groupby, pairwise
 from typing import Any
 
-from leaven._words import Wrong, from_json, items_of, kind
+from leaven._words import Wrong, from_json, items_of, kind, plain_string
 
 
 def dialogue(value: Any) -> list[tuple[str, str]]:
@@ -58,7 +58,17 @@ def repeats(value: Any) -> float:
     return (len(said) - len(set(said))) / len(said) if said else 0.0
 
 
+def answered(value: Any, answers: Any) -> list[dict[str, str]]:
+    """Questions and their answers as the messages of a dialogue, a user's and an assistant's in turn."""
+    asked, said = items_of(value), items_of(answers)
+    if len(asked) != len(said):
+        raise Wrong(f"there are {len(asked)} questions and {len(said)} answers", "as many of both.")
+    pairs = [(("user", question), ("assistant", answer)) for question, answer in zip(asked, said, strict=True)]
+    return [{"role": role, "content": plain_string(content)} for pair in pairs for role, content in pair]
+
+
 FILTERS = {
+    "answered": answered,
     "alternates": alternates, "balance": balance, "in_a_row": in_a_row, "longest": longest, "repeats": repeats,
     "turns": turns,
 }  # fmt: skip

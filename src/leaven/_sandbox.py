@@ -24,7 +24,7 @@ from jinja2.runtime import LoopContext, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
-from leaven import _messages, _words
+from leaven import _messages, _tagged, _words
 from leaven._words import Work, Wrong
 from leaven.errors import suggest
 
@@ -178,7 +178,7 @@ def _filters(language: Language) -> dict[str, Callable[..., Any]]:
     for name in ("map", "reject", "rejectattr", "select", "selectattr"):
         taken[name] = _with_scope(getattr(filters, f"sync_do_{name}"))
     taken["batch"] = lambda value, linecount: filters.do_batch(value, linecount)  # without padding
-    return {**taken, **_words.FILTERS, **_messages.FILTERS}
+    return {**taken, **_words.FILTERS, **_messages.FILTERS, **_tagged.FILTERS}
 
 
 def _with_scope(function: Callable[..., Any]) -> Callable[..., Any]:

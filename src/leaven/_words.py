@@ -376,6 +376,22 @@ def seconds(value: Any) -> float:
     return found
 
 
+def relative(value: Any, image: Any) -> list[dict[str, Any]]:
+    """Boxes in parts of an image's width and height: `label`, and `corners`, the left, upper, right and lower edges from
+    0 to 1 to three digits, as LLaVA tells them to a model that does not see (Liu et al. 2023, arXiv:2304.08485)."""
+    size = getattr(image, "size", None)
+    if not isinstance(size, tuple):
+        raise Wrong("`relative` needs the image that the boxes are in", "boxes|relative(image)")
+    width, height = size
+    found = []
+    for box in items_of(value):
+        x, y, w, h = (float(box[edge]) for edge in ("x", "y", "w", "h"))
+        edges = (x / width, y / height, (x + w) / width, (y + h) / height)
+        corners = [f"{min(1.0, max(0.0, edge)):.3f}" for edge in edges]
+        found.append({"label": str(box.get("label") or ""), "corners": f"[{', '.join(corners)}]"})
+    return found
+
+
 def agree(value: Any, x: Any) -> float:
     """The share of a list that equals x; 0 of an empty list."""
     items = items_of(value)
@@ -526,7 +542,7 @@ def _on_text(function: Callable[[str], Any]) -> Callable[..., Any]:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    "plain": plain, "tokens": tokens, "has_any": has_any, "agree": agree, "find": find, "split": split,
+    "plain": plain, "tokens": tokens, "has_any": has_any, "relative": relative, "agree": agree, "find": find, "split": split,
     "seconds": seconds, "softmax": softmax, "argmax": argmax, "from_json": from_json,
     "unpunctuated": unpunctuated, "unwrapped": unwrapped,
     "percent": percent, "join": join, "replace": replace, "round": round_digits,

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from leaven.draws import Draw
+from leaven.parameters import Text
+
+
+class GroupFailed(Exception):
+    """Some groups that a step asks about have no answer."""
+
+    def __init__(self, groups: Sequence[str], why: str) -> None:
+        super().__init__(why)
+        self.groups, self.why = groups, why
+
 
 SAMPLING = ("temperature", "top_p", "max_tokens", "stop", "frequency_penalty")
+
+
+class Turns(BaseModel):
+    """What an example says as a turn of each side: texts that see its fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, use_attribute_docstrings=True)
+
+    user: Text
+    """What was asked about it."""
+    assistant: Text
+    """What was answered."""
 
 
 class Asks(BaseModel):
@@ -29,6 +51,8 @@ class Asks(BaseModel):
     draw: Draw | None = None
     """Examples for the prompt: `draw: {k: 10, same: label}`."""
 
+    turns: Turns | None = None
+    """The examples as earlier turns of the conversation, before the prompt: `turns: {user: ..., assistant: ...}`."""
     show: str | list[str] | None = None
     """Fields whose images or sounds a chat model sees or hears before the prompt: `show: image`."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from leaven.expressions import Row
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pydantic import BaseModel
 
+    from leaven.asks import Turns
     from leaven.draws import Draw, Draws
     from leaven.expressions import Expression, Template
     from leaven.media.audio import Audio
@@ -32,6 +34,10 @@ BLOCK = 65_536
 
 MEDIA_AT_A_TIME = 64
 """Images and sounds that are decoded before the next are read."""
+
+
+def _unheard(said: str) -> None:
+    """Nobody is told."""
 
 
 class Models(Protocol):
@@ -143,8 +149,10 @@ class Asking:
         sampling: Mapping[str, Any] | None = None,
         nick: str | None = None,
         shown: Sequence[str] = (),
+        turns: Turns | None = None,
         source: Callable[[], Rows] | None = None,
     ) -> None:
+        self.turns = turns
         self.shown = shown
         """The fields whose images and sounds a chat model is shown."""
         self.conversation = conversation
@@ -155,6 +163,8 @@ class Asking:
         self.parameters = parameters or {}
         self.sampling = sampling or {}
         self.nick = nick
+        self.adapter: Adapter | None = None
+        """What an earlier step of the recipe fitted, where this one names it."""
 
 
 class Context:
@@ -190,6 +200,11 @@ class Context:
         self._record = ""
         self._generator: np.random.Generator | None = None
         self._keyed: tuple[str, int] | None = None
+        self.folder: Path | None = None
+        """Of a fit: the folder of its own that it may write into.  What lies there stays beside the state, and a fit
+        that was cut off finds there what it left."""
+        self.told: Callable[[str], None] = _unheard
+        """Of a fit: hears how far it is."""
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -404,20 +419,21 @@ class Context:
     async def paint(self, prompt: str, record: Record, **how: Any) -> Image:
         """An image of what the prompt says; ``how`` as `Conversation.paint` has it."""
         asked = self._asked()
+        how = {"adapter": asked.adapter, **how}
         return await asked.conversation.paint(prompt, self._about(record), nick=asked.nick, **how)
 
     async def sound(self, prompt: str, record: Record, **how: Any) -> Audio:
         """A sound of what the prompt says; ``how`` as `Conversation.sound` has it."""
         asked = self._asked()
+        how = {"adapter": asked.adapter, **how}
         return await asked.conversation.sound(prompt, self._about(record), nick=asked.nick, **how)
 
-    async def fill(self, text: str, record: Record, *, blank: str, whole_words: bool) -> str:
+    async def fill(self, text: str, record: Record, *, blank: str, whole_words: bool, **more: Any) -> str:
         """The text with each ``blank`` filled by a model."""
         asked = self._asked()
+        how = {**asked.sampling, **more}
         about = self._about(record)
-        return await asked.conversation.fill(
-            text, about, blank=blank, whole_words=whole_words, nick=asked.nick, **asked.sampling
-        )
+        return await asked.conversation.fill(text, about, blank=blank, whole_words=whole_words, nick=asked.nick, **how)
 
     async def tag(self, text: str, labels: Sequence[str], record: Record) -> list[Span]:
         """What stands where in a text."""
@@ -455,10 +471,20 @@ class Context:
     def _messages(
         self, prompt: Template, system: Template | None, record: Record, more: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
+        asked = self._asked()
         found = []
-        for role, template in (("system", system), ("user", prompt)):
-            if template is not None:
-                found.append({"role": role, "content": self.text(template, record, **more)})
+        if system is not None:
+            found.append({"role": "system", "content": self.text(system, record, **more)})
+        if asked.turns is not None and asked.draws is not None:
+            drawn = asked.draws.draw(record, {**self.values(record), **asked.parameters, **more}, self)
+            self.examples = [row.id for row in drawn]
+            more = {**more, "examples": [row.fields for row in drawn]}
+            rng: Any = _Drawn(self)
+            for row in drawn:
+                for role, template in (("user", asked.turns.user), ("assistant", asked.turns.assistant)):
+                    said = template.render({**row.fields, "record": row.fields}, rng)
+                    found.append({"role": role, "content": said})
+        found.append({"role": "user", "content": self.text(prompt, record, **more)})
         return found
 
     def _values(

@@ -31,8 +31,9 @@ class Draw(BaseModel):
 
     k: Expr
     """How many; with `per`, how many of each."""
-    of: Literal["source", "made", "stream"] = "source"
-    """From the real rows, from what was made in rounds that ended, or from all that comes into the step."""
+    of: Literal["source", "made", "stream"] | list[dict[str, Any]] = "source"
+    """From the real rows, from what was made in rounds that ended, from all that comes into the step; or from rows that
+    stand here, of one's own for a prompt: `of: [{caption: ..., rewrite: ...}, ...]`."""
     same: str | dict[str, Expr] | None = None
     """Only rows that agree with the record in this field; `{label: EXPR}`: whose label is the value, or among it."""
     other: str | None = None
@@ -57,6 +58,18 @@ class Draw(BaseModel):
         """The fields of the record, and the names in the expressions."""
         fields = {name for name in (self.same, self.other) if isinstance(name, str)}
         return frozenset(fields).union(*(e.names for e in self.expressions()))
+
+
+def rows_here(of: Sequence[Mapping[str, Any]]) -> Rows:
+    """The rows that stand in a recipe, as a set to draw from."""
+    import pyarrow as pa
+
+    from leaven.context import Rows
+
+    names = [f"example {i}" for i in range(1, len(of) + 1)]
+    fields = dict.fromkeys(key for row in of for key in row)
+    columns = {key: [row.get(key) for row in of] for key in fields}
+    return Rows(pa.table({"_id": names, "_root": names, **columns}))
 
 
 @dataclass(frozen=True)
@@ -123,8 +136,10 @@ class Draws:
     def _by(self, field: str) -> dict[Any, list[int]]:
         if field not in self._groups:
             if field not in self.rows:
+                which = "rows" if isinstance(self.how.of, list) else f"{self.how.of} rows"
                 raise RecipeError(
-                    f"draw: the {self.how.of} rows have no field `{field}`.", "name one of the data's fields."
+                    f"draw: the {which} have no field `{field}`.",
+                    "name one of the data's fields.",
                 )
             groups: dict[Any, list[int]] = defaultdict(list)
             for i, value in enumerate(self.rows.column(field)):

@@ -75,6 +75,8 @@ def run(
     ctx = _context(op, record, seed, sets)
     try:
         return _became(op, record, ctx, sets, models)
+    except Refuse as refused:
+        return [_row(record.fields, refused.reason)]
     except Broken as broken:
         raise DataError(f"{broken.detail}.", "give an image or a sound that can be decoded.") from None
 
@@ -330,7 +332,7 @@ def _context(op: Operator, record: Record, seed: int, sets: Sets) -> Context:
 def drawn_from(op: Operator, rows: Mapping[str, Rows]) -> Rows:
     """The rows that an operator draws from."""
     how = getattr(op, "draw", None)
-    name = how.of if isinstance(how, Draw) else "source"
+    name = how.of if isinstance(how, Draw) and isinstance(how.of, str) else "source"
     if name not in rows:
         raise DataError(
             f"{op.name} draws from the {name} rows, and none are given.", f"give them: {name}=[{{...}}, ...]"

@@ -11,7 +11,7 @@ import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -96,6 +96,10 @@ class Operator(BaseModel):
         method = getattr(type(self), {"make": "make", "note": "note"}.get(self.kind, ""), None)
         return inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
 
+    def asks(self) -> bool:
+        """True where it asks models at all: about each record, or about groups of them when it is fitted."""
+        return self.awaits()
+
     def __call__(
         self,
         record: Mapping[str, Any],
@@ -134,6 +138,10 @@ class Operator(BaseModel):
         """Learn once, before the step, from the sets named by ``fits_on``."""
         raise NotImplementedError
 
+    async def fit_asking(self, rows: Rows, of: Callable[[Record], Context]) -> State:
+        """As ``fit``, for a step that asks models about groups of all that comes in; ``of`` gives each its context."""
+        raise NotImplementedError
+
     def reads(self) -> frozenset[str]:
         """The columns that it reads, ``on`` included; also the names in its expressions."""
         names: set[str] = set()
@@ -145,7 +153,7 @@ class Operator(BaseModel):
                     names |= item.names
                 elif isinstance(item, Draw):
                     names |= item.reads()
-        if self.awaits():  # a prompt sees the step's own parameters
+        if self.asks():  # a prompt sees the step's own parameters
             names -= type(self).model_fields.keys()
         names -= self.gives
         on = getattr(self, "on", None)

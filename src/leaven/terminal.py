@@ -291,6 +291,8 @@ class Progress:
     def silence(self) -> str:
         """What is waited for, where nothing came for 15 seconds."""
         waited = self.now() - max(self.last_part, self.stage_began)
+        if self.spend and self.spend.waits:
+            return self.spend.waits
         if not self.flying or waited < 15:
             return ""
         return f"no answer for {waited:.0f} s, {self.flying} asked"

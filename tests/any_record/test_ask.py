@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from leaven.any_record.ask import Ask
-from leaven.errors import RecipeError
 from loopback.process import Server
 from recordings import recording
 
@@ -37,12 +34,6 @@ def test_several_answers_are_a_list(tmp_path: Path):
 
 def test_an_answer_stays_whatever_changes():
     assert all(not column.about for column in Ask("Polite? {{ text }}", into=["a", "b"]).writes().values())
-
-
-def test_for_a_group_is_not_built_yet():
-    assert Ask("x", per="record").samples == 1
-    with pytest.raises(RecipeError, match="`per: label` of ask is not built yet"):
-        Ask("x", per="label")
 
 
 def test_a_second_model_by_its_nick():

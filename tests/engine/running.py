@@ -13,7 +13,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ROWS_PER_PART = 250
 LABELS = ["refund", "delivery", "password", "invoice", "opening hours", "complaint"]
 COMMON = ["the", "a", "my", "your", "is", "was", "please", "not", "still", "again", "today", "for", "on", "with"]
 OWN = {
@@ -45,12 +44,8 @@ def write_csv(path: Path, data: list[tuple[str, str]], columns: tuple[str, str] 
 
 
 def command(*arguments: object) -> list[str]:
-    """``leaven augment`` as it is, but for the report, which takes most of the time of a small run, and with parts of
-    fewer rows: as many parts of a smaller set."""
-    code = (
-        f"import leaven.cli, leaven.io.sets; leaven.io.sets.ROWS_PER_PART = {ROWS_PER_PART};"
-        " leaven.cli.write_report = lambda *_: None; leaven.cli.main()"
-    )
+    """``leaven augment`` as it is, but for the report, which takes most of the time of a small run."""
+    code = "import leaven.cli; leaven.cli.write_report = lambda *_: None; leaven.cli.main()"
     return [sys.executable, "-c", code, "augment", *map(str, arguments), "--json", "-q"]
 
 

@@ -11,13 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
-from running import ROWS_PER_PART, command, leaven, made, output, rows, table, write_csv
+from running import command, leaven, made, output, rows, table, write_csv
 
 from leaven import cli
 
 HERE = Path(__file__).parent
-ROWS = 525  # four parts
-MANY = 2100  # sixteen parts, which take long enough to be killed at them
+ROWS = 2100  # four parts
+FEW, FEW_PER_PART = 525, 250  # four parts too
 KILLS = int(os.environ.get("LEAVEN_KILLS", "5"))
 
 
@@ -26,11 +26,11 @@ KILLS = int(os.environ.get("LEAVEN_KILLS", "5"))
 def test_one_worker_and_two_write_the_same_bytes(
     recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr("leaven.io.sets.ROWS_PER_PART", ROWS_PER_PART)
-    data = write_csv(tmp_path / "data.csv", rows(60 if recipe == "self-train" else ROWS))
+    monkeypatch.setattr("leaven.io.sets.ROWS_PER_PART", FEW_PER_PART)
+    data = write_csv(tmp_path / "data.csv", rows(60 if recipe == "self-train" else FEW))
     more: list[object] = []
     if recipe == "self-train":
-        more = ["--unlabelled", write_csv(tmp_path / "pool.csv", rows(ROWS, seed=1))]
+        more = ["--unlabelled", write_csv(tmp_path / "pool.csv", rows(FEW, seed=1))]
     elif recipe == "recombine":
         more = ["--set", "fill.n=1"]
     said, outputs = [], []
@@ -56,7 +56,7 @@ def finished(out: Path) -> dict[str, int]:
 
 
 def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path: Path):
-    data = write_csv(tmp_path / "data.csv", rows(MANY))
+    data = write_csv(tmp_path / "data.csv", rows(ROWS))
     arguments = [data, "-r", HERE / "waits.yaml", "--workers", 2]
     began = time.monotonic()
     leaven(*arguments, "-o", tmp_path / "unbroken")
@@ -97,7 +97,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path: Path):
 
 def test_workers_end_with_their_parent(tmp_path: Path):
     """Killing the command alone leaves no process behind that works on."""
-    data = write_csv(tmp_path / "data.csv", rows(MANY))
+    data = write_csv(tmp_path / "data.csv", rows(ROWS))
     process = subprocess.Popen(
         command(data, "-o", tmp_path / "out", "-r", HERE / "waits.yaml", "--workers", 2),
         stdout=subprocess.DEVNULL,

@@ -14,6 +14,7 @@ from typing import Any
 from . import tokens
 from .draws import Draws, digest
 from .errors import Refused, missing
+from .media import seen
 from .options import Options
 from .schema import Maker
 
@@ -35,13 +36,16 @@ def chat(asked: Mapping[str, Any], key: str, options: Options) -> dict[str, Any]
     messages = asked.get("messages")
     if not isinstance(messages, list) or not messages:
         raise missing("messages")
+    shown = [seen_in(message.get("content")) for message in messages]
     texts = [text_of(message.get("content")) for message in messages]
-    prompt = "\n".join(texts)
+    prompt = "\n".join([*(line for lines in shown for line in lines), *texts])
     last = next((t for t, m in zip(reversed(texts), reversed(messages)) if m.get("role") == "user"), texts[-1])
     limit = asked.get("max_completion_tokens", asked.get("max_tokens"))
     choices, made = [], 0
     for index in range(asked.get("n") or 1):
         text = say(asked.get("response_format") or {}, prompt, last, choice_key(key, index), options)
+        if shown[-1] and not text.startswith("{"):
+            text = f"{text} {' '.join(shown[-1])}"
         text, why = tokens.cut(text, limit)
         made += tokens.count(text)
         choices.append(
@@ -114,6 +118,13 @@ def wanted(prompt: str) -> int:
 def words(message: str) -> list[str]:
     """The words of the last line that holds any."""
     return next((line.split() for line in reversed(message.splitlines()) if line.strip()), [])
+
+
+def seen_in(content: Any) -> list[str]:
+    """The images and sounds of a message, in words."""
+    if not isinstance(content, list):
+        return []
+    return [seen(part) for part in content if part.get("type") in ("image_url", "input_audio")]
 
 
 def text_of(content: Any) -> str:

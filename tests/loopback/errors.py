@@ -62,7 +62,7 @@ def refused_parameter(name: str, asked: Mapping[str, Any]) -> Refused:
             param=name,
             code="unsupported_value",
         )
-    if name == "response_format":
+    if name == "response_format" and isinstance(asked[name], Mapping):
         return Refused(
             400,
             f"Invalid parameter: 'response_format' of type '{asked[name].get('type')}' is not supported with this"

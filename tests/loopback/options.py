@@ -41,6 +41,22 @@ class Options:
     """Put <think>...</think> before the answer."""
     key: str | None = None
     """The only key that is let in."""
+    voices: tuple[str, ...] = ()
+    """The voices that it lists; none: it lists none, and has those of the protocol."""
+    always_b64: bool = False
+    """Answer with images themselves also where no format is asked for, as gpt-image-1 does."""
+    batch_seconds: float = 0.0
+    """Seconds until a batch ends."""
+    batch_share: float = 1.0
+    """The share of its lines that are worked through by then."""
+    fate: str = "completed"
+    """How batches end: completed, expired, cancelled or failed."""
+    fail: str = ""
+    """A line of a batch that holds this text is refused."""
+    no_batches: bool = False
+    """Have no batch API."""
+    lose: int = 0
+    """So many batches are begun without an answer: the connection is cut."""
     models: tuple[str, ...] = ()
     """The only models there are; none: any."""
     script: tuple[Mapping[str, Any], ...] = ()
@@ -72,7 +88,8 @@ def from_flags(arguments: list[str] | None = None) -> tuple[int, bool, Options]:
         elif isinstance(field.default, bool):
             parser.add_argument(flag, action="store_true")
         else:
-            number = {"latency": float, "hostile": float, "capacity": int, "rpm": int, "hostile_seed": int}
+            number = {"latency": float, "hostile": float, "capacity": int, "rpm": int, "hostile_seed": int,
+                      "batch_seconds": float, "batch_share": float, "lose": int}  # fmt: skip
             parser.add_argument(flag, type=number.get(field.name, str), default=field.default)
     found = vars(parser.parse_args(arguments))
     return found.pop("port"), found.pop("parent"), Options().changed(found)

@@ -63,8 +63,8 @@ class Server:
         return found
 
     def bodies(self) -> list[Any]:
-        """The last 1,000 bodies it was sent, in the order they came, read as JSON."""
-        return [json.loads(body) for body in self.control("GET", "bodies")]
+        """The last 1,000 bodies it was sent, in the order they came, read as JSON; a form as its text."""
+        return [json.loads(body) if body[:1] in "[{" else body for body in self.control("GET", "bodies")]
 
     def set(self, **options: Any) -> None:
         """Change options; the others stay.  ``script`` may be a file or the objects themselves."""

@@ -16,19 +16,25 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import answers, errors, hostile
+from . import answers, errors, hostile, media
+from .batches import Batches
 from .connection import Connection
 from .counts import Counts
 from .draws import Draws, digest
 from .errors import Refused
+from .forms import read_form
 from .limits import Limits
 from .options import Options, from_flags
 from .wire import Head, answer
 
-MAKES: dict[str, Callable[[Mapping[str, Any], str, Options], dict[str, Any]]] = {
+MAKES: dict[str, Callable[[Mapping[str, Any], str, Options], dict[str, Any] | bytes]] = {
     "/v1/chat/completions": answers.chat,
     "/v1/completions": answers.completion,
     "/v1/embeddings": answers.embeddings,
+    "/v1/images/generations": media.images,
+    "/v1/images/edits": media.edits,
+    "/v1/audio/speech": media.speech,
+    "/v1/audio/transcriptions": media.transcription,
 }
 GARBAGE = b"\xff\xfe<html><body>upstream connect error</body></html>"
 
@@ -39,6 +45,7 @@ class Service:
     def __init__(self, options: Options) -> None:
         self.loop = asyncio.get_running_loop()
         self.counts = Counts()
+        self.batches = Batches(self.loop.time)
         self.behave(options)
 
     def behave(self, options: Options) -> None:
@@ -73,6 +80,12 @@ class Service:
         if head.path.startswith("/v1/models"):
             self.finish(connection, 200, key, self.raw(200, self.models(head), key))
             return
+        if head.path == "/v1/audio/voices" and options.voices:
+            self.finish(connection, 200, key, self.raw(200, json.dumps({"voices": options.voices}).encode(), key))
+            return
+        if head.path.startswith(("/v1/files", "/v1/batches")):
+            self.batch(connection, head, body, key)
+            return
         asked = self.asked(head, body)
         self.limits.admit(counts.in_flight)
         connection.admitted = True
@@ -88,6 +101,16 @@ class Service:
         else:
             self.later(connection, 200, key, self.raw(200, self.made(head, asked, key), key), honest=True)
 
+    def batch(self, connection: Connection, head: Head, body: bytes, key: str) -> None:
+        """A request about a file or a batch."""
+        if self.options.no_batches:
+            raise Refused(404, f"Invalid URL ({head.method} {head.path})")
+        told = self.batches.serve(head, body, self.options)
+        if told is None:
+            connection.transport.abort()
+        else:
+            self.finish(connection, 200, key, self.raw(200, told, key))
+
     def asked(self, head: Head, body: bytes) -> dict[str, Any]:
         """The body of a request that can be answered."""
         options = self.options
@@ -96,7 +119,7 @@ class Service:
         if head.method != "POST":
             raise Refused(405, f"Not allowed to {head.method} on {head.path} (HINT: Perhaps you meant to use POST)")
         try:
-            asked = json.loads(body)
+            asked = read_form(head.kind, body) or json.loads(body)
         except (ValueError, RecursionError):
             asked = None
         if not isinstance(asked, dict):
@@ -118,6 +141,8 @@ class Service:
             made = MAKES[head.path](asked, key, self.options)
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as wrong:
             raise Refused(400, f"Invalid type or value in the request: {wrong!r}") from wrong
+        if isinstance(made, bytes):
+            return made
         return json.dumps(hostile.spoil(made, draws) if draws else made).encode()
 
     def be_hostile(
@@ -178,11 +203,12 @@ class Service:
         told: Any = {}
         match head.path.removeprefix("/_control/"):
             case "counts":
-                told = self.counts.as_json()
+                told = {**self.counts.as_json(), "lines": self.batches.paid, "batches": len(self.batches.batches)}
             case "bodies":
                 told = [body.decode("utf-8", "replace") for body in self.counts.last]
             case "reset":
                 self.counts = Counts(self.counts.in_flight)
+                self.batches = Batches(self.loop.time)
                 self.behave(self.options)
             case "set":
                 try:

@@ -27,6 +27,8 @@ class Head(NamedTuple):
     length: int | None
     authorization: str | None
     closing: bool
+    kind: str = ""
+    """The type of its body."""
 
 
 @lru_cache(4096)  # a client that keeps its connections sends the same few heads over and over
@@ -44,7 +46,7 @@ def read_head(head: bytes) -> Head:
         fields[name.lower()] = value.strip()
     length = None if "transfer-encoding" in fields else int(fields.get("content-length", 0))
     closing = fields.get("connection", "").lower() == "close"
-    return Head(method, path, length, fields.get("authorization"), closing)
+    return Head(method, path, length, fields.get("authorization"), closing, fields.get("content-type", ""))
 
 
 def answer(status: int, body: bytes, headers: str = "", *, kind: str = "application/json", claim: int = 0) -> bytes:

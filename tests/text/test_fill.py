@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from asked import cli, ledger, output, recipe, source, table
+from leaven.errors import ModelError, RecipeError
+from leaven.models.backends.fake import Fake
 from leaven.models.backends.ngram import NgramFill
+from leaven.models.calls import About, Answer, Ask
 from leaven.text.fill import Fill
 
 DESK = [
@@ -93,3 +98,60 @@ def test_label_without_a_word_of_its_own():
 
 def test_a_text_without_blanks_stays():
     assert [r["text"] for r in Fill(template="as it is")({"text": "x", "label": "card"}, source=DESK)] == ["as it is"]
+
+
+# -- by a model -------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_is_asked_once_for_each():
+    record = {"text": "x", "label": "card", "blanks": "I lost my ____ ____"}
+    rows = Fill(n=3, by="model", temperature=2.0)(record, fill="fake:shape")
+    assert len({row["text"] for row in rows}) == 3
+    for row in rows:
+        assert row["text"].startswith("I lost my ")
+        assert len(row["text"].split()) == 5
+        assert "____" not in row["text"]
+        assert row["label"] == "card"
+    assert rows == Fill(n=3, by="model", temperature=2.0)(record, fill="fake:shape")
+
+
+def test_what_is_asked_of_a_model(monkeypatch: pytest.MonkeyPatch):
+    asked: list[Ask] = []
+
+    async def heard(self: Fake, ask: Ask, about: About) -> Answer:
+        asked.append(ask)
+        return Answer(" " if about.number else " a card ")
+
+    monkeypatch.setattr(Fake, "play", heard)
+    op = Fill(n=2, by="model", template="{{ label }}: ____", whole_words=False, temperature=0.5)
+    one, other = op({"text": "x", "label": "card"}, fill="fake:shape")
+    content = {"text": "card: ____", "blank": "____", "whole_words": False}
+    assert [(ask.role, ask.content, ask.sampling) for ask in asked] == [("fill", content, {"temperature": 0.5})] * 2
+    assert (one["text"], other["_reason"]) == ("a card", "empty")
+
+
+def test_what_only_a_model_takes():
+    for parameters in ({"temperature": 1.0}, {"whole_words": False}, {"model": "large"}):
+        with pytest.raises(RecipeError, match=f"`{next(iter(parameters))}` of fill is for a model"):
+            Fill(**parameters)
+
+
+def test_a_model_needs_no_source_and_somebody_who_plays():
+    assert not Fill(by="model").needs_state()
+    assert Fill().needs_state()
+    assert (Fill(by="model").awaits(), Fill().awaits()) == (True, False)
+    with pytest.raises(ModelError, match="no model is named for the role fill"):
+        Fill(by="model")({"text": "x", "blanks": "a ____"})
+
+
+def test_a_run_asks_the_model_and_is_the_same_with_two_workers(tmp_path: Path):
+    made = recipe(tmp_path, "blanks", "fill: {by: model, n: 2}")
+    outs = []
+    for workers in (1, 2):
+        given = ["-o", tmp_path / str(workers), "-r", made, "--model", "fill=fake:shape", "-q", "--workers", workers]
+        done = cli("augment", source(tmp_path), *given)
+        assert done.code == 0, done.err
+        outs.append(output(tmp_path / str(workers)))
+    assert outs[0] == outs[1]
+    assert len(ledger(tmp_path / "1")) == 40
+    assert not any("____" in row["text"] for row in table(tmp_path / "1"))

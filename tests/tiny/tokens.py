@@ -44,3 +44,31 @@ def roberta(length: int = 64) -> Any:
 
     pieces = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
     return RobertaTokenizer(vocab={piece: i for i, piece in enumerate(pieces)}, merges=[], model_max_length=length)
+
+
+READ = (
+    "ann bob smith joe biden acme corp met in new york paris and at on who is my card lost book room for two travel banking"
+    " weather this example what like today i see him again boss works called left hello world"
+).split()
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+PIECES = (
+    "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused0]", *dict.fromkeys((*WORDS, *READ, *LETTERS, *".,:;!?'-_&")),
+    *("##" + letter for letter in LETTERS),
+)  # fmt: skip
+
+
+def bert(length: int = 64) -> Any:
+    """Whole words, and letters for all others."""
+    from transformers import BertTokenizer
+
+    return BertTokenizer(vocab={piece: i for i, piece in enumerate(PIECES)}, model_max_length=length)
+
+
+def t5(length: int = 64) -> Any:
+    from transformers import T5Tokenizer
+
+    words = {"▁" + word for word in (*WORDS, *READ)}
+    letters = {*LETTERS, *".,:;!?'-", "▁"}
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((word, -5.0) for word in sorted(words - letters))]
+    pieces += [(letter, -9.0) for letter in sorted(letters)]
+    return T5Tokenizer(vocab=pieces, extra_ids=10, model_max_length=length)

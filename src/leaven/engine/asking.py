@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from leaven.asks import Asks
 from leaven.context import Asking
+from leaven.draws import rows_here
 from leaven.engine.part import ask_part
 from leaven.engine.pieces import going, write_table
 from leaven.errors import BudgetReached, More
@@ -21,7 +22,7 @@ from leaven.models.asker import Asker, Stopped
 from leaven.models.budget import Budget, dollars
 from leaven.models.conversation import Conversation
 from leaven.models.ledger import Ledger
-from leaven.models.players import Players
+from leaven.models.players import Players, batched
 from leaven.models.replay import ReplayedPlayers
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 AHEAD = 2048
 """Records that may wait for answers at a time: more than any server takes, few enough to hold."""
+AHEAD_IN_BATCHES = 50_000
+"""So many where they wait for a provider's batch: as many as it may have lines."""
 PATIENCE = 10.0
 """Seconds that calls on the wire get when a run stops, so that their answers are stored."""
 
@@ -148,8 +151,9 @@ class ModelDesk:
             await asyncio.to_thread(lambda: write_table(Path(job.out), finish()))
 
         try:
+            most = AHEAD_IN_BATCHES if batched(self.players.named) else AHEAD
             for job in jobs:
-                while waiting >= AHEAD and running:
+                while waiting >= most and running:
                     done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                     _raise_first(done)
                 table = going(job.piece.read())
@@ -195,7 +199,8 @@ def asking_of(
     parameters = {name: value for name in type(op).model_fields if _plain(value := getattr(op, name))}
     return Asking(
         conversation,
-        draws=rows(how.of).draws(how) if how else None,
+        draws=(rows_here(how.of) if isinstance(how.of, list) else rows(how.of)).draws(how) if how else None,
+        turns=op.turns if isinstance(op, Asks) else None,
         texts=texts,
         main=main,
         parameters=parameters,

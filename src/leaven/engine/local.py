@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leaven import __version__
+from leaven.asks import GroupFailed
 from leaven.context import Asking, Context, Rows
 from leaven.draws import Draw
 from leaven.engine.asking import ModelDesk, asking_of, records_of
@@ -28,13 +29,14 @@ from leaven.engine.reporter import Reporter, Silent
 from leaven.engine.rows import kinds_of, to_table
 from leaven.engine.stage import BELOW, DECIDED, Join, Run, Split, Stage
 from leaven.engine.workers import Job, Workers, models, work
-from leaven.errors import BudgetReached
+from leaven.errors import BudgetReached, ModelError, RecipeError, listed
 from leaven.fields import CONTENT, Column
 from leaven.io.dataset import SET_BITS, SETS, Dataset, parts_of
 from leaven.keep.near_test import NearTest
+from leaven.models.calls import Adapter
 from leaven.models.embedders import choose
 from leaven.models.roles import ASKED
-from leaven.operators import Keep, Make, Note
+from leaven.operators import Keep, Make, Note, State
 from leaven.recipe import Fork, Node, Recipe, Repeat, Start, Step, advance, lineage, walk_steps
 from leaven.records import Record, canonical, child_id, digest, place
 from leaven.storage import MEDIA
@@ -115,6 +117,8 @@ class Engine:
         self.lacks: dict[str, int] = {}
         self.parts_of: dict[int, int] = {}
         self.incoming: list[Piece] = []
+        self.fitted: dict[str, str] = {}
+        """The state of each step that was fitted, by its name: a later step may name it."""
 
     def run(self) -> Outcome:
         with self.pool:
@@ -182,9 +186,18 @@ class Engine:
                 self.flush(stream)
                 self.incoming = stream.pieces
             if not step.op.awaits():
+                if isinstance(how.of, list):
+                    raise RecipeError(
+                        f"step {step.name} draws rows that stand in the recipe, and asks no model.",
+                        "draw: {of: source}, or stream.",
+                    )
                 run = replace(run, drawn=self.drawn_from(how.of))
         if step.op.needs_state():
+            if "stream" in step.op.fits_on():
+                self.flush(stream)
+                self.incoming = stream.pieces
             run = replace(run, state=self.fit(run))
+            self.fitted[step.name] = run.state
         after = advance(step, columns, self.typed)
         columns.clear()
         columns.update(after)
@@ -498,9 +511,16 @@ class Engine:
     def asking(self, op: Operator) -> Asking:
         """What a step brings to its models; each record may have parameters of its own."""
         assert self.desk is not None
-        return asking_of(
+        found = asking_of(
             op, self.desk.conversation, self.recipe.texts, self.dataset.main("text"), lambda name: self.rows_of(name)
         )
+        found.adapter = self.adapter(op)
+        return found
+
+    def adapter(self, op: Operator) -> Adapter | None:
+        """What the step fitted that an operator names."""
+        state = self.fitted.get(getattr(op, "adapter", None) or "")
+        return Adapter(state, self.folder.states / state) if state else None
 
     def rows_of(self, name: str) -> Rows:
         """A set to draw examples from, read once."""
@@ -521,8 +541,10 @@ class Engine:
         for role in sorted(op.roles & set(ASKED)):
             over, player = self.desk.players.player(role, getattr(op, "model", None))
             who += [role, over, player.model]
+        if fitted := self.adapter(op):
+            who.append(fitted.name)
         how = getattr(op, "draw", None)
-        drawn = self.print_of(how.of) if how else ""
+        drawn = self.print_of(how.of) if how and isinstance(how.of, str) else ""
         return digest(*who, drawn, self.desk.ledger.attempts_print([run.step.key])).hex()
 
     # -- what all must be seen for --------------------------------------------------------------------------------
@@ -540,15 +562,43 @@ class Engine:
             f"{self.seed}",
             canonical(self.constants),
             self.models_print(),
+            *([run.step.key, f"{run.round}", self.answers_print(run)] if op.asks() else []),
         ).hex()
         if not self.folder.has_state(name):
             self.reporter.waiting(f"fit {run.step.name}")
+            if op.asks():
+                self.folder.save_state(name, self.asked_in_groups(run))
+                return name
             rows = {s: self.rows_for(s, op.reads() | {self.label, getattr(op, "target", "")}) for s in sets}
             from threadpoolctl import threadpool_limits
 
+            ctx = self.context(run, {})
+            ctx.folder = self.folder.states / name
+            ctx.told = lambda said: self.reporter.waiting(f"fit {run.step.name}: {said}")
             with threadpool_limits(1):  # two threads add up in another order: other bytes
-                self.folder.save_state(name, op.fit(rows, self.context(run, {})))
+                self.folder.save_state(name, op.fit(rows, ctx))
         return name
+
+    def asked_in_groups(self, run: Run) -> State:
+        """What models say about groups of all that comes in.  Raises ModelError where one is not answered: its records
+        cannot go on; the same command asks about it anew."""
+        assert self.desk is not None
+        desk, op = self.desk, run.step.op
+        rows = self.rows_for("stream", {*self.schema.names, *self.written})
+        asking = self.asking(op)
+
+        def of(group: Record) -> Context:
+            return self.context(run, {}).apart(group, asking)
+
+        try:
+            return desk.run(op.fit_asking(rows, of), lambda: desk.tell(self.reporter))
+        except GroupFailed as failed:
+            desk.ledger.end([(run.step.key, run.round, group) for group in failed.groups])
+            raise ModelError(
+                f"step {run.step.name}: no answer about {listed(failed.groups)}: {failed.why}.",
+                "the same command asks again.",
+                next_step=True,
+            ) from None
 
     def decide(self, run: Run, pieces: Sequence[Piece]) -> str:
         """Let a keep over all records, or over groups that parts divide, decide; the decision's name."""

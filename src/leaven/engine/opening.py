@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def asks(recipe: Recipe) -> list[Step]:
     """The steps that ask models."""
-    return [step for step in recipe.steps() if step.op.awaits()]
+    return [step for step in recipe.steps() if step.op.asks()]
 
 
 def roles_of(recipe: Recipe) -> list[tuple[str, str | None]]:

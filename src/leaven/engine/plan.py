@@ -6,6 +6,7 @@ records a keep leaves, how long answers are, how many need a repair turn.
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Sized
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,14 +20,15 @@ from leaven.engine.local import Engine
 from leaven.engine.part import answered, with_values
 from leaven.engine.rows import to_records
 from leaven.engine.trial import try_out
+from leaven.expressions import Expression
 from leaven.io.dataset import Dataset
 from leaven.models.asker import MOST_OUT, Asker, Player
 from leaven.models.budget import Budget
 from leaven.models.calls import About, Answer, Ask, CallFailed
 from leaven.models.conversation import Conversation
 from leaven.models.ledger import Ledger
-from leaven.models.players import host
-from leaven.models.prices import tokens
+from leaven.models.players import batched, host, in_a_prompt
+from leaven.models.prices import tokens, tokens_of
 from leaven.models.roles import ASKED
 from leaven.operators import Keep, Make
 from leaven.recipe import Fork, Recipe, Repeat, Start, Step
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 WRITTEN = frozenset({"chat", "complete", "classify", "translate"})
 """The roles that are asked in a prompt, whose tokens are counted."""
+SHORT, LONG = 20.0, 2000.0
+"""Tokens of a prompt about a group whose rows are not there yet, at least and at most."""
 UNWRITTEN = frozenset(ASKED) - WRITTEN
 """Those that are asked about one image, sound or text a call."""
 LOOKED = 500
@@ -222,39 +226,70 @@ class _Planner:
         self.lines.append(line)
         if step.op.awaits():
             self.asking(step, line)
+        elif step.op.asks():
+            self.asking_of_groups(step, line)
         if isinstance(step.op, Make):
-            each = max(1, step.op.asked() or int(getattr(step.op, "n", 1) or 1))
+            each = max(1, step.op.asked() or int(getattr(step.op, "n", 1) or 1)) * self.items(step)
             return records[0] * each, records[1] * each
         return records
+
+    def items(self, step: Step) -> int:
+        """The items of the list that a step makes a child of each of, where the recipe holds it; 1 else."""
+        each = getattr(step.op, "each", None)
+        if not isinstance(each, Expression) or not each.names <= self.engine.constants.keys():
+            return 1
+        found = each(self.engine.constants)
+        return len(found) if isinstance(found, Sized) else 1
+
+    def asking_of_groups(self, step: Step, line: Planned) -> None:
+        """One call a group: how many there are is known of a column of the data; its prompt shows rows to come."""
+        assert self.engine.desk is not None
+        desk = self.engine.desk
+        per = getattr(step.op, "per", None)
+        names = [per] if isinstance(per, str) else list(per or ())
+        source = self.dataset.table("source")
+        most = line.records[1]
+        if names == ["all"]:
+            most = 1.0
+        elif set(names) <= set(source.column_names):
+            most = min(most, float(len(source.group_by(names).aggregate([]))))
+        _, player = desk.players.player("chat", getattr(step.op, "model", None))
+        line.calls = (min(1.0, most), most)
+        line.tokens_in = (SHORT * line.calls[0], LONG * most)
+        out = float(step.op.sampling().get("max_tokens", MOST_OUT)) if hasattr(step.op, "sampling") else MOST_OUT
+        line.tokens_out = (SHORT * line.calls[0], out * most)
+        self.cost(line, player)
+        self.leaving(step, player)
 
     def asking(self, step: Step, line: Planned) -> None:
         """Render the prompts of a step, and count what they take."""
         assert self.engine.desk is not None
         desk = self.engine.desk
-        if (roles := step.op.roles & UNWRITTEN) and not step.op.roles & WRITTEN:
-            each = (isinstance(step.op, Make) and step.op.asked()) or 1
-            line.calls = (line.records[0] * each, line.records[1] * each)
-            nick = getattr(step.op, "model", None)
-            free = all(desk.players.player(role, nick)[1].free for role in roles)
-            line.usd = (0.0, 0.0) if free else None
-            return
+        nick = getattr(step.op, "model", None)
+        written = sorted(step.op.roles & WRITTEN)
+        if not written:
+            asked = {role: desk.players.player(role, nick) for role in sorted(step.op.roles & UNWRITTEN)}
+            written = [role for role, (over, player) in asked.items() if in_a_prompt(over, player.uri)]
+            if asked and not written:
+                self.without_a_prompt(step, line, [player for _, player in asked.values()])
+                return
         look = _Look(desk.ledger)
         conversation = Conversation(look, desk.players)
         for record in self.stand_in:
             desk.run(self.look(step, record, conversation))
-        [role] = sorted(step.op.roles & WRITTEN)
-        _, player = desk.players.player(role, getattr(step.op, "model", None))
+        [role] = written
+        _, player = desk.players.player(role, nick)
         looked = look.asked
         here = max(1, len(self.stand_in))
         fresh = [ask for _, ask, _, stored in looked if not stored]
         stored = len(looked) - len(fresh)
         # Where no prompt could be rendered ahead (it shows what an earlier step makes), one call of a common length.
         per_record = len(looked) / here if looked else 1.0
-        mean_in = sum(tokens(ask.encoded) for _, ask, _, _ in looked) / len(looked) if looked else 200.0
+        mean_in = sum(_tokens(ask) for _, ask, _, _ in looked) / len(looked) if looked else 200.0
         seen, seen_in, seen_out, seconds = desk.ledger.seen(step.key)
         self.seen += seen
         self.stored += stored
-        line.stored, line.seconds = stored, seconds
+        line.stored, line.seconds = stored, 0.0 if batched({role: player.uri}) else seconds  # a batch takes hours
         share = len(fresh) / len(looked) if looked else 1.0
         exact = bool(looked) and len(self.stand_in) >= line.records[1]
         low = line.records[0] * per_record * share if not exact else float(len(fresh))
@@ -265,6 +300,23 @@ class _Planner:
         line.tokens_in = (0.9 * low * mean_in, 1.1 * high * repaired * mean_in)
         out_low, out_high = self.length(step, looked, seen, seen_out)
         line.tokens_out = (low * out_low, high * repaired * out_high)
+        self.cost(line, player)
+        for about, ask, _, _ in looked[:1]:
+            self.prompts.append((step.name, about.record, _prompt(ask)))
+        self.leaving(step, player)
+
+    def without_a_prompt(self, step: Step, line: Planned, players: Sequence[Player]) -> None:
+        """One call a record, or as many as it makes: priced by the image or the minute, which no list tells."""
+        each = (isinstance(step.op, Make) and step.op.asked()) or 1
+        line.calls = (line.records[0] * each, line.records[1] * each)
+        for player in players:
+            if not player.free:
+                line.usd = None
+                self.unpriced.add(player.model)
+            self.leaving(step, player)
+
+    def cost(self, line: Planned, player: Player) -> None:
+        """What the tokens of a line cost, where a price is known."""
         if player.free:
             line.usd = (0.0, 0.0)
         elif player.price is None:
@@ -275,9 +327,6 @@ class _Planner:
                 player.price.of(int(line.tokens_in[0]), int(line.tokens_out[0])),
                 player.price.of(int(line.tokens_in[1]), int(line.tokens_out[1])),
             )
-        for about, ask, _, _ in looked[:1]:
-            self.prompts.append((step.name, about.record, _prompt(ask)))
-        self.leaving(step, player)
 
     async def look(self, step: Step, record: Record, conversation: Conversation) -> None:
         """Have the operator ask about a record, as far as it comes."""
@@ -343,8 +392,20 @@ def _title(step: Step) -> str:
     return f"{first}  {', '.join(said)}" if said else first
 
 
+def _tokens(ask: Ask) -> int:
+    """About how many tokens a call has."""
+    return tokens(ask.encoded) + sum(map(tokens_of, ask.media.values()))
+
+
+def _said(content: Any) -> str:
+    """A message as one reads it: where it shows an image, so it says."""
+    if not isinstance(content, list):
+        return str(content)
+    return "\n".join(str(part["text"]) if part["type"] == "text" else f"[{part['type']}]" for part in content)
+
+
 def _prompt(ask: Ask) -> str:
     messages = ask.content.get("messages")
     if messages:
-        return "\n\n".join(str(m["content"]) for m in messages)
+        return "\n\n".join(_said(m["content"]) for m in messages)
     return str(ask.content.get("prompt") or ask.content.get("text") or "")

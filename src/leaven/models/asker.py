@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from leaven.errors import BudgetReached, DataError, LeavenError, ModelError
 from leaven.models.calls import About, Answer, Ask, CallFailed, encode
 from leaven.models.ledger import Ledger, Row
-from leaven.models.prices import most_tokens
+from leaven.models.prices import most_tokens, most_tokens_of
 from leaven.records import canonical, digest
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ HOPELESS = 20
 """After so many calls of which none came to anything, a run stops."""
 MOST_OUT = 1024
 """Tokens that an answer may have where a step says nothing: sent with every call, since a budget needs an end."""
+MOST_PAINTED = 20_000
+"""Tokens of an image that comes back, where a server counts it in tokens: three times the dearest known."""
 
 
 class Player(Protocol):
@@ -56,6 +58,8 @@ class Spend:
     tokens_out: int = 0
     usd: float = 0.0
     unpriced: set[str] = field(default_factory=set)
+    waits: str = ""
+    """What is waited for beside single answers, in words."""
 
     @property
     def tokens(self) -> int:
@@ -128,7 +132,7 @@ class Asker:
         began = time.monotonic()
         row = Row(key, *place, attempt, about.number, ask, player.model, None, usd=0.0)
         try:
-            answer, row.tries = await self._played(player, ask, play)
+            answer, row.tries = await self._played(player, ask, key, play)
             row.answer, row.usd = answer, self.cost(player, answer)
             usd = row.usd or 0.0
         except CallFailed as failed:
@@ -147,9 +151,13 @@ class Asker:
         assert row.answer
         return row.answer
 
-    async def _played(self, player: Player, ask: Ask, play: Callable[[], Awaitable[Answer]]) -> tuple[Answer, int]:
+    async def _played(
+        self, player: Player, ask: Ask, key: bytes, play: Callable[[], Awaitable[Answer]]
+    ) -> tuple[Answer, int]:
         """The answer, and how many tries it took.  A repair turn goes first: else all records are begun, at full cost,
         before it is known of one that its model is of no use."""
+        if in_batch := getattr(player, "in_batch", None):
+            return await in_batch(ask, key, self), 1
         if player.limiter is None:
             return await play(), 1
         return await player.limiter.run(play, first=ask.repair)
@@ -168,7 +176,8 @@ class Asker:
         if self.budget.limit is None or player.free or player.price is None:
             return 0.0
         tokens_in = most_tokens(ask.encoded) + (most_tokens(encode(ask.shape)) if ask.shape else 0)
-        tokens_out = int(ask.sampling.get("max_tokens", MOST_OUT))
+        tokens_in += sum(map(most_tokens_of, ask.media.values()))
+        tokens_out = int(ask.sampling.get("max_tokens", MOST_PAINTED if ask.role == "paint" else MOST_OUT))
         once = player.price.of(tokens_in, tokens_out)
         again = ask.shape is not None and not ask.repair
         return once + player.price.of(2 * tokens_in + tokens_out, tokens_out) if again else once

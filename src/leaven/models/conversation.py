@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, create_model
 from leaven.models.answers import Unparsable, asked_for, mend, parse, schema, without_thoughts
 from leaven.models.asker import MOST_OUT
 from leaven.models.calls import About, Adapter, Answer, Ask, CallFailed
-from leaven.models.players import seeded
+from leaven.models.players import in_a_prompt, seeded
 from leaven.records import digest
 
 if TYPE_CHECKING:
@@ -228,7 +228,9 @@ class Conversation:
     async def speak(self, text: str, about: About, *, voice: str, rate: float, nick: str | None = None) -> Audio:
         """The text as speech; ``rate`` 1 is the voice's own pace."""
         _, player = self.players.player("speak", nick)
-        answer = await self.asker.ask(player, Ask("speak", {"text": text, "voice": voice, "rate": rate}), about)
+        ask = Ask("speak", {"text": text, "voice": voice, "rate": rate}, drawing(player.uri, about, {}))
+        answer = await self.asker.ask(player, ask, about)
+        self._note(player)
         self.asker.outcome(player, "speak", None)
         return _sound(player, answer)
 
@@ -260,12 +262,12 @@ class Conversation:
         nick: str | None = None,
         **sampling: Any,
     ) -> str:
-        """What an image shows or a sound holds, in words; it begins with ``prompt`` where the model can go on from one.
+        """What an image shows or a sound holds, in words: what follows ``prompt`` where the model goes on from one.
 
         Over a chat model that sees where none plays ``caption``; then the prompt is what is asked.
         """
         role, player = self.players.player("caption", nick)
-        if role == "chat":
+        if in_a_prompt(role, player.uri):
             messages = [{"role": "user", "content": prompt or DESCRIBE}]
             return str(await self._chat(player, messages, about, None, 1, sampling, (item,)))
         name = digest(item.encoded).hex()
@@ -321,6 +323,7 @@ class Conversation:
         content = {"prompt": prompt, **how, **names, **({"adapter": adapter.name} if adapter else {})}
         ask = Ask("paint", content, drawing(player.uri, about, {}), media=media, adapter=adapter)
         answer = await self.asker.ask(player, ask, about)
+        self._note(player)
         self.asker.outcome(player, "paint", None)
         return _image(player, answer)
 

@@ -30,6 +30,8 @@ CREATE TABLE IF NOT EXISTS answers (
 CREATE TABLE IF NOT EXISTS attempts (
   step TEXT, round INTEGER, record TEXT, attempt INTEGER, PRIMARY KEY (step, round, record)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS batches (file TEXT PRIMARY KEY, batch TEXT, server TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS batched (key BLOB PRIMARY KEY, file TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 """
 INSERT = f"INSERT OR REPLACE INTO answers VALUES ({', '.join('?' * 20)})"
@@ -206,6 +208,33 @@ class Ledger:
     def _fact(self, name: str) -> str | None:
         row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else None
+
+    # -- batches ------------------------------------------------------------------------------------------------------
+
+    def hand_in(self, file: str, server: str, keys: Iterable[bytes]) -> None:
+        """Note which calls are in a file that a server is about to be given to work through."""
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("INSERT OR REPLACE INTO batches VALUES (?, '', ?)", (file, server))
+            self._db.executemany("INSERT OR REPLACE INTO batched VALUES (?, ?)", [(key, file) for key in keys])
+
+    def begun(self, file: str, batch: str) -> None:
+        """Note under what name the server works through a file."""
+        self._db.execute("UPDATE batches SET batch = ? WHERE file = ?", (batch, file))
+
+    def handed_in(self, key: bytes, server: str) -> tuple[str, str] | None:
+        """The file in which a call was given to a server, and its batch (empty where that was not noted any more)."""
+        found = self._db.execute(
+            "SELECT b.file, b.batch FROM batched k JOIN batches b ON b.file = k.file WHERE k.key = ? AND b.server = ?",
+            (key, server),
+        ).fetchone()
+        return (str(found[0]), str(found[1])) if found else None
+
+    def take_back(self, keys: Iterable[bytes]) -> None:
+        """Note that these calls will get no answer from the file in which they are."""
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("DELETE FROM batched WHERE key = ?", [(key,) for key in keys])
 
     # -- totals -------------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from shutil import which
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +21,17 @@ OFFLINE = "apertium:eng-spa"
 """Translates where nobody is named and the program is installed: nothing leaves the machine."""
 HERE = {"speak": "espeak", "transcribe": "pocketsphinx"}
 """Who plays a role where nobody is named: programs and packages on this machine."""
+FITTED = "fitted"
+"""The nick, and the scheme, of a model that a step of the recipe fitted from nothing: nobody is named for it."""
 HOME = "https://api.openai.com/v1"
 SCHEMES = (
-    "openai", "transformers", "diffusers", "recorded", "fake", "apertium", "espeak", "pocketsphinx", "wordllama",
-    "hashed",
+    "openai", "openai-batch", "transformers", "diffusers", "recorded", "fake", "apertium", "espeak", "pocketsphinx",
+    "wordllama", "hashed", "fitted",
 )  # fmt: skip
 SAYS = ("chat", "complete", "classify", "translate")
 PLAYS = {
-    "openai": (*SAYS, "embed"),
+    "openai": (*SAYS, "embed", "caption", "paint", "speak", "transcribe"),
+    "openai-batch": ("chat",),
     "recorded": (*SAYS, "transcribe"),
     "apertium": ("translate",),
     "espeak": ("speak",),
@@ -46,9 +50,14 @@ PLAYS = {
     "diffusers": ("paint", "sound"),
     "wordllama": ("embed",),
     "hashed": ("embed",),
+    "fitted": ("paint",),
 }
 """The roles that a scheme plays; the others play all."""
-SEEDED = ("transformers", "diffusers")
+SERVERS = ("openai", "openai-batch")
+"""The schemes that ask a server: MODEL[@URL]."""
+UNPRICED = ("paint", "speak", "transcribe")
+"""The roles whose list prices are by the image, the letter or the minute: only the user's own price counts."""
+SEEDED = ("transformers", "diffusers", "fitted")
 """The schemes whose models draw by a seed that they are given."""
 Rows = Callable[[str], Iterable[tuple[str, str]]]
 """Reads a recording: FILE[?parent=COLUMN] to (parent, text)."""
@@ -88,6 +97,8 @@ class Players:
 
         A role that nobody plays is played over another one: a text is continued, a label guessed over chat.
         """
+        if nick == FITTED:
+            return role, FITTED
         if nick:
             return (role, self.named[f"{role}.{nick}"]) if f"{role}.{nick}" in self.named else ("", "")
         if role in self.named:
@@ -115,8 +126,8 @@ class Players:
 
     def _opened(self, role: str, uri: str) -> Player:
         scheme, rest = split(uri, role)
-        if scheme == "openai":
-            return self._openai(role, uri, rest)
+        if scheme in SERVERS:
+            return self._openai(role, uri, rest, batched=scheme == "openai-batch")
         if scheme == "recorded":
             from leaven.models.backends.recorded import Recorded
 
@@ -145,6 +156,10 @@ class Players:
             from leaven.models.backends.of_diffusers import of_diffusers
 
             return of_diffusers(role, uri, rest)
+        if scheme == FITTED:
+            from leaven.models.backends.local.fitted import Fitted
+
+            return Fitted(uri, rest)
         from leaven import plugins
 
         make = plugins.scheme(scheme)
@@ -152,8 +167,9 @@ class Players:
         made: Player = make(uri)
         return made
 
-    def _openai(self, role: str, uri: str, rest: str) -> Player:
+    def _openai(self, role: str, uri: str, rest: str, *, batched: bool) -> Player:
         from leaven.models.backends.openai import OpenAI
+        from leaven.models.backends.openai_batch import SHARE, OpenAIBatch
         from leaven.models.keys import key_for, name_for
         from leaven.models.limiter import Limiter
         from leaven.models.prices import price
@@ -161,7 +177,12 @@ class Players:
         model, url = address(rest)
         if url not in self._limiters:
             self._limiters[url] = Limiter(url, most=self.concurrency, fixed=self.concurrency is not None)
-        return OpenAI(
+        known = price(model, url, self.config.prices)
+        if role in UNPRICED and model not in self.config.prices:
+            known = None
+        if batched and known:
+            known = replace(known, share=SHARE)
+        server = OpenAI(
             model,
             url,
             uri=uri,
@@ -170,8 +191,9 @@ class Players:
             timeout=self.timeout,
             headers=self.headers,
             limiter=self._limiters[url],
-            price=price(model, url, self.config.prices),
+            price=known,
         )
+        return OpenAIBatch(server) if batched else server
 
 
 def split(uri: str, role: str) -> tuple[str, str]:
@@ -182,7 +204,7 @@ def split(uri: str, role: str) -> tuple[str, str]:
         from leaven import plugins
 
         known = plugins.scheme(scheme) is not None
-    if not known or (scheme in ("openai", "recorded", "apertium", "transformers", "diffusers") and not rest):
+    if not known or (scheme in (*SERVERS, "recorded", "apertium", "transformers", "diffusers") and not rest):
         close = nearest(scheme, SCHEMES)
         raise ModelError(
             f"`{uri}` names no model.",
@@ -192,7 +214,7 @@ def split(uri: str, role: str) -> tuple[str, str]:
             f" {role}=openai:gemma3@http://localhost:11434/v1, {role}=recorded:answers.csv",
             where=role,
         )
-    if scheme == "openai":
+    if scheme in SERVERS:
         _check_address(rest, uri, role)
     plays = PLAYS.get(scheme)
     if plays and role.partition(".")[0] not in plays:
@@ -206,19 +228,20 @@ def split(uri: str, role: str) -> tuple[str, str]:
 def _check_address(rest: str, uri: str, role: str) -> None:
     """Raise for an address that is none, or that a slip has made part of the model's name: what is asked would go to
     another server than the one that is meant."""
+    scheme = uri.partition(":")[0]
     model, url = address(rest)
     meant = _ADDRESS.search(model)
     if meant:
         to = re.sub(r"^\w+://", "", meant[1])
         raise ModelError(
             f"`{uri}`: what follows the @ is no address that begins with http:// or https://.",
-            f"{role}=openai:{model[: meant.start()]}@http://{to}",
+            f"{role}={scheme}:{model[: meant.start()]}@http://{to}",
             where=role,
         )
     server = server_of(url)
     if server is None:
         raise ModelError(
-            f"`{url}` is no address of a server.", f"{role}=openai:{model}@http://HOST:PORT/v1", where=role
+            f"`{url}` is no address of a server.", f"{role}={scheme}:{model}@http://HOST:PORT/v1", where=role
         )
     if "@" in url.partition("//")[2].partition("/")[0]:
         raise ModelError(
@@ -227,7 +250,7 @@ def _check_address(rest: str, uri: str, role: str) -> None:
             where=role,
         )
     if not model:
-        raise ModelError(f"`openai:@{url}` names a server and no model.", f"{role}=openai:MODEL@{url}", where=role)
+        raise ModelError(f"`{scheme}:@{url}` names a server and no model.", f"{role}={scheme}:MODEL@{url}", where=role)
 
 
 _ADDRESS = re.compile(r"@(\w+://.*|localhost\b.*|[\w.-]+:\d+(?:/.*)?|\d+(?:\.\d+){3}.*|[\w-]+(?:\.[\w-]+)+/.*)$", re.S)
@@ -247,11 +270,22 @@ def seeded(uri: str) -> bool:
     return uri.partition(":")[0] in SEEDED
 
 
+def in_a_prompt(role: str, uri: str) -> bool:
+    """Whether who answers for a role is asked in words: what a server says of an image is asked as a chat is."""
+    return role in SAYS or (role == "caption" and uri.startswith("openai:"))
+
+
+def batched(named: Mapping[str, str]) -> bool:
+    """Whether a model is asked through a batch API."""
+    return any(uri.startswith("openai-batch:") for uri in named.values())
+
+
 def host(uri: str) -> str:
     """Where a model is asked: ``api.openai.com``, or an empty text where nothing leaves this process."""
-    if not uri.startswith("openai:"):
+    scheme, _, rest = uri.partition(":")
+    if scheme not in SERVERS:
         return ""
-    _, url = address(uri.removeprefix("openai:"))
+    _, url = address(rest)
     return url.partition("//")[2].partition("/")[0].rpartition("@")[2]
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from genai_prices.types import PriceCalculation, TieredPrices
 
+    from leaven.models.calls import Medium
+
 WORD_TOKENS = 1.3
 TOKEN_BYTES = 4
 
@@ -31,12 +33,14 @@ class Price:
     """Per million tokens, in and out, of a short prompt."""
     listed: tuple[str, str] | None = None
     """Name and address under which the price is listed; None where the user gave it."""
+    share: float = 1.0
+    """What of it is paid: half, where calls go in a batch."""
 
     def of(self, tokens_in: int, tokens_out: int) -> float:
         """USD of one call."""
         if self.listed:
-            return float(_calculated(*self.listed, tokens_in, tokens_out).total_price)
-        return (self.per_million[0] * tokens_in + self.per_million[1] * tokens_out) / 1e6
+            return self.share * float(_calculated(*self.listed, tokens_in, tokens_out).total_price)
+        return self.share * (self.per_million[0] * tokens_in + self.per_million[1] * tokens_out) / 1e6
 
 
 def price(model: str, url: str, prices: Mapping[str, tuple[float, float]]) -> Price | None:
@@ -74,6 +78,26 @@ def most_tokens(text: str) -> int:
     some vocabularies; and beside the tokens of the answer the ones asked with cost little.
     """
     return _size(text) + 16
+
+
+def tokens_of(medium: Medium) -> int:
+    """About how many tokens an image or a sound has: 170 for each 512 x 512 pixels and 85 for the whole; 10 a second."""
+    if hasattr(medium, "samples"):
+        return 10 + math.ceil(10 * medium.seconds)
+    wide, high = medium.size
+    return 85 + 170 * min(8, math.ceil(wide / 512) * math.ceil(high / 512))
+
+
+def most_tokens_of(medium: Medium) -> int:
+    """No fewer tokens than a known model makes of an image or a sound: 6,000 for each 512 x 512 pixels, of which it
+    sees eight at most, and 3,000 for the whole; 100 a second.
+
+    Most models take a tenth of that.
+    """
+    if hasattr(medium, "samples"):
+        return 100 + math.ceil(100 * medium.seconds)
+    wide, high = medium.size
+    return 3000 + 6000 * min(8, math.ceil(wide / 512) * math.ceil(high / 512))
 
 
 def _size(text: str) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -23,6 +24,7 @@ from leaven.models.roles import ASKED
 from leaven.operators import Operator
 from leaven.parameters import wrong
 from leaven.plain_yaml import Map, Seq, load, load_file
+from leaven.recipe.adapters import with_adapters
 from leaven.recipe.model import Chain, Fork, Node, Recipe, Repeat, Start, Step, Until, with_place
 from leaven.recipe.settings import apply
 from leaven.records import canonical, short_hash
@@ -132,10 +134,10 @@ def _build(data: Any, *, text: str, where: str, name: str, sets: Sequence[str], 
         if isinstance(data.get(key), Map | Seq):
             raise RecipeError(f"`{key}` is a text.", f"{key}: ...", where=f"{where} line {data.lines[key]}")
     if sets:  # what --set changes is looked for in a recipe that is well built
-        _Builder(where, folders).chains(data["steps"])
+        _Builder(where, folders, data.get("let") or {}).chains(data["steps"])
         apply(data, sets, folders)
-    builder = _Builder(where, folders)
-    chains = builder.chains(data["steps"])
+    builder = _Builder(where, folders, data.get("let") or {})
+    chains = with_adapters(builder.chains(data["steps"]), where)
     return Recipe(
         name=str(data.get("name", name)),
         chains=chains,
@@ -167,9 +169,10 @@ def texts(let: Map, where: str) -> dict[str, Template]:
 class _Builder:
     """From plain data to steps; knows the file, for errors."""
 
-    def __init__(self, where: str, folders: Sequence[str]) -> None:
+    def __init__(self, where: str, folders: Sequence[str], let: Mapping[str, Any]) -> None:
         self.where = where
         self.folders = folders
+        self.let = let
         self.seen: dict[str, int] = {}
 
     def at(self, line: int) -> str:
@@ -387,11 +390,21 @@ class _Builder:
         if cls.name == "note":
             return {"fields": value}
         if isinstance(value, Map):
-            return value
+            return self.drawing(value)
         first = cls.first_parameter()
         if not first:
             raise RecipeError(f"{cls.name} takes no parameter.", f"- {cls.name}", where=self.at(line))
         return {first: value}
+
+    def drawing(self, parameters: Map) -> dict[str, Any]:
+        """The parameters, with the rows that `draw: {of: NAME}` means where `let` has a list of that name."""
+        draw = parameters.get("draw")
+        of = draw.get("of") if isinstance(draw, Map) else None
+        if isinstance(draw, Map) and isinstance(of, str) and isinstance(rows := self.let.get(of), Seq):
+            found, drawn = copy(parameters), copy(draw)
+            drawn["of"], found["draw"] = rows, drawn
+            return found
+        return parameters
 
     def operator(
         self, cls: type[Operator], parameters: dict[str, Any], line: int

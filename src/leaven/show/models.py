@@ -13,10 +13,12 @@ from leaven.engine.opening import recording
 from leaven.errors import LeavenError
 from leaven.media.image import Image
 from leaven.models.asker import Player
+from leaven.models.backends.fake import hum
 from leaven.models.calls import About, Ask, CallFailed
 from leaven.models.config import Config
 from leaven.models.keys import name_for
-from leaven.models.players import HERE, OFFLINE, Players, address
+from leaven.models.players import HERE, OFFLINE, SERVERS, Players, address
+from leaven.records import digest
 from leaven.terminal import cut, shown
 
 PROBE = "Answer with the word yes."
@@ -49,8 +51,9 @@ async def probe(named: Mapping[str, str], config: Config, timeout: float) -> Fou
         for name, uri in sorted(players.named.items()):
             where = "command line" if name in named else "leaven.toml"
             role, _, nick = name.partition(".")
-            if uri.startswith("openai:"):
-                key = name_for(address(uri.removeprefix("openai:"))[1], config, os.environ)
+            scheme, _, rest = uri.partition(":")
+            if scheme in SERVERS:
+                key = name_for(address(rest)[1], config, os.environ)
                 if key and os.environ.get(key):
                     keys[key] = None
             try:
@@ -112,6 +115,11 @@ async def _answers(player: Player, role: str, found: Found) -> str:
     ask = Ask("chat", {"messages": [{"role": "user", "content": PROBE}]}, {"max_tokens": 16})
     if role == "complete":
         ask = Ask("complete", {"prompt": "one two three"}, {"max_tokens": 4})
+    elif role == "speak":
+        ask = Ask("speak", {"voices": "all"})
+    elif role == "transcribe":
+        name = digest(hum(0).encoded).hex()
+        ask = Ask("transcribe", {"audio": name}, media={name: hum(0)})
     began = time.monotonic()
     try:
         if role == "embed" and hasattr(player, "embed"):
@@ -123,6 +131,8 @@ async def _answers(player: Player, role: str, found: Found) -> str:
                 said += f" for {' and '.join(kinds)}, on the {getattr(player, 'device', 'cpu')}"
         elif player.limiter is None:
             return "yes"
+        elif role == "paint":
+            return "not asked: an image costs"
         else:
             answer = (await player.limiter.run(lambda: player.play(ask, About("probe", 0, "probe"))))[0]
             found.tokens += answer.tokens_in + answer.tokens_out
@@ -141,7 +151,7 @@ def _price(player: Player) -> str:
         return FREE
     if player.price is None:
         return "unknown"
-    per_in, per_out = player.price.per_million
+    per_in, per_out = (player.price.share * rate for rate in player.price.per_million)
     return f"{per_in:.2f} / {per_out:.2f}"
 
 

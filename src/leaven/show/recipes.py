@@ -18,7 +18,9 @@ from leaven.terminal import WIDTH, cut
 EXTRAS = {"image": ("cv2", "PIL"), "audio": ("soundfile", "python_stretch")}
 """The kinds of media that an extra brings, and the modules in it."""
 GROUPS = {"text": "For texts", "image": "For images", "audio": "For sounds"}
-HERE = {"espeak": "the program espeak-ng", "pocketsphinx": "pocketsphinx", "apertium": "the program apertium"}
+HERE = {
+    "espeak": "the program espeak-ng", "pocketsphinx": "pocketsphinx", "apertium": "the program apertium", "fitted": "",
+}  # fmt: skip
 """What plays a role on this machine, where nobody is named for it."""
 FILE = re.compile(r"--set (\w+\.\w+)=FILE")
 """How a recipe's comments name a file that only its user has."""

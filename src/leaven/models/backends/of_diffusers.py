@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from leaven.errors import ModelError, suggest
 
 if TYPE_CHECKING:
     from leaven.models.asker import Player
+
+BESIDE = {"controlnet": "config.json", "ip_adapter": "image_encoder/config.json"}
+"""What may stand beside a pipeline, and the file that says what it is."""
 
 
 def of_diffusers(role: str, uri: str, place: str) -> Player:
     """Who plays ``diffusers:FOLDER`` or ``diffusers:NAME`` for ``paint`` or ``sound``.
 
+    For ``paint`` other folders may be named beside it: ``diffusers:FOLDER?controlnet=FOLDER2&ip_adapter=FOLDER3``.
     Raises ModelError for a pipeline that cannot.
     """
     from leaven.models.backends.local.weights import find
 
+    place, _, said = place.partition("?")
     weights = find(uri, place, "model_index.json")
+    named = dict(parse_qsl(said))
+    for name, other in named.items():
+        if name not in BESIDE or role != "paint":
+            raise ModelError(f"{uri}: nothing named `{name}` stands beside a pipeline.", f"{suggest(name, BESIDE)}.")
+        if name == "ip_adapter" and not Path(other).expanduser().is_dir():
+            raise ModelError(f"there is no folder {other}.", "name the folder of an IP-Adapter that lies here.")
     if role == "paint":
         from leaven.models.backends.local.paints import Paints
 
-        return Paints(weights)
+        return Paints(weights, {name: find(uri, other, BESIDE[name]) for name, other in named.items()})
     from leaven.models.backends.local.sounds import Sounds
 
     return Sounds(weights)

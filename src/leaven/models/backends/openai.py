@@ -1,4 +1,4 @@
-"""Any server that speaks OpenAI's protocol: chat, completions with log-probabilities, embeddings.
+"""Any server that speaks OpenAI's protocol: chat, completions with log-probabilities, embeddings, images, speech.
 
 Over aiohttp, one POST a call: the official client costs ten times the CPU time, and brings retries of its own under
 which a limiter cannot see what the server says.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies, proxy_bypass
 
@@ -17,6 +17,7 @@ import aiohttp
 from yarl import URL
 
 from leaven.errors import ModelError, listed
+from leaven.models.backends import openai_media
 from leaven.models.calls import About, Answer, Ask, Broken, Busy, CallFailed, Unreachable, encode, whole
 from leaven.models.keys import HIDDEN, SHORTEST, is_loopback
 from leaven.models.prices import tokens
@@ -28,9 +29,12 @@ if TYPE_CHECKING:
     from leaven.models.prices import Price
 
 LARGEST = 32 * 2**20
+JSON = "application/json"
+MOST_URLS = 64
 MOST_TOKENS = 10**9
 OPTIONAL = (
     "temperature", "top_p", "max_tokens", "response_format", "logprobs", "frequency_penalty", "stop", "seed",
+    "size", "speed",
 )  # fmt: skip
 """What a server may refuse: a call is then made without it, once and for all."""
 OTHER_NAME = {"max_tokens": "max_completion_tokens"}
@@ -63,7 +67,7 @@ class OpenAI:
         self.model, self.url, self.uri = model, url.rstrip("/"), uri
         self.limiter, self.price = limiter, price
         self._left_out: list[str] = []
-        self._headers = {"Content-Type": "application/json", **(headers or {})}
+        self._headers = {"Content-Type": JSON, **(headers or {})}
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
         self._key, self._key_name = key or "", key_name
@@ -71,7 +75,7 @@ class OpenAI:
         self._secrets = [s.encode() for s in sorted(secrets, key=len, reverse=True) if len(s) >= SHORTEST]
         self._timeout = timeout
         self._session: aiohttp.ClientSession | None = None
-        self._urls = {path: URL(self.url + path) for path in ("/chat/completions", "/completions", "/embeddings")}
+        self._urls: dict[str, URL] = {}
         self._proxy = _proxy(self.url)
         self._parameters: dict[tuple[str, str, int], tuple[dict[str, Any], str, Any]] = {}
 
@@ -79,6 +83,13 @@ class OpenAI:
     def left_out(self) -> list[str]:
         """The parameters that the server refuses."""
         return self._left_out
+
+    @staticmethod
+    def used(said: Mapping[str, Any], name: str) -> int:
+        """Tokens as the server counts them; 0 where it says nothing, or nonsense."""
+        usage = said.get("usage")
+        count = usage.get(name) if isinstance(usage, dict) else None
+        return int(count) if isinstance(count, int | float) and 0 < count < MOST_TOKENS else 0
 
     async def close(self) -> None:
         if self._session:
@@ -88,10 +99,12 @@ class OpenAI:
     async def play(self, ask: Ask, about: About) -> Answer:
         if ask.role == "complete":
             return await self._complete(ask)
-        return await self._chat(ask)
+        if ask.role in openai_media.ROLES:
+            return await openai_media.play(self, ask)
+        return self.chatted(await self.post("/chat/completions", ask), ask)
 
-    async def _chat(self, ask: Ask) -> Answer:
-        said = await self.post("/chat/completions", ask)
+    def chatted(self, said: Mapping[str, Any], ask: Ask) -> Answer:
+        """What a chat model answered.  Raises Broken for what is no answer, CallFailed for a refusal."""
         choice = _choice(said)
         message = choice.get("message") or {}
         if not isinstance(message, dict):
@@ -134,29 +147,53 @@ class OpenAI:
             vectors = np.zeros(0, np.float32)
         if vectors.ndim != 2 or not vectors.shape[1] or not np.isfinite(vectors).all():
             raise Broken("server_error", "what came are no vectors of numbers, all as long")
-        return vectors, _used(said, "prompt_tokens") or sum(map(tokens, texts))
+        return vectors, self.used(said, "prompt_tokens") or sum(map(tokens, texts))
 
-    # -- one POST ---------------------------------------------------------------------------------------------------
+    # -- one request ------------------------------------------------------------------------------------------------
 
     async def post(self, path: str, ask: Ask) -> dict[str, Any]:
         """The parsed answer.  Raises what the limiter tries again, CallFailed, or ModelError."""
+        return self.parsed(await self.asked(path, lambda: (*self.body(path, ask), JSON)))
+
+    def body(self, path: str, ask: Ask) -> tuple[bytes, Mapping[str, Any]]:
+        """What goes over the wire, and the parameters in it that a server may refuse."""
         known = (path, ask.settings, id(ask.shape))
         if known not in self._parameters:
-            beside = self._beside(path, ask)
+            beside = self.beside(path, ask)
             self._parameters[known] = beside, encode(beside)[1:], ask.shape
         sent, encoded, _ = self._parameters[known]
-        status, headers, raw = await self._send(path, f"{ask.encoded[:-1]},{encoded}")
-        if status == 200:
-            try:
-                said = json.loads(raw)
-            except (ValueError, RecursionError):
-                raise Broken("server_error", f"no JSON: {raw[:80]!r}") from None
-            if not isinstance(said, dict):
-                raise Broken("server_error", f"no JSON object: {raw[:80]!r}")
-            return said
-        return await self._refused(status, headers, raw, path, ask, sent)
+        content = openai_media.shown(ask) if ask.media else ask.encoded
+        return f"{content[:-1]},{encoded}".encode("utf-8", "replace"), sent
 
-    def _beside(self, path: str, ask: Ask) -> dict[str, Any]:
+    async def asked(
+        self,
+        path: str,
+        make: Callable[[], tuple[bytes, Mapping[str, Any], str]],
+        *,
+        most: int = LARGEST,
+        slow: float = 1.0,
+    ) -> bytes:
+        """The bytes of the answer to a POST of what ``make`` gives: body, parameters and type; made again without a
+        parameter that the server refuses.  ``slow`` times the time-out is waited."""
+        while True:
+            data, sent, kind = make()
+            status, headers, raw = await self.send("POST", path, data, kind, most=most, slow=slow)
+            if status == 200:
+                return raw
+            await self.refused(status, headers, raw, sent)
+
+    def parsed(self, raw: bytes) -> dict[str, Any]:
+        """The JSON object of an answer that is shown and stored as it is: no key is left in it."""
+        raw = self.hidden(raw)
+        try:
+            said = json.loads(raw)
+        except (ValueError, RecursionError):
+            raise Broken("server_error", f"no JSON: {raw[:80]!r}") from None
+        if not isinstance(said, dict):
+            raise Broken("server_error", f"no JSON object: {raw[:80]!r}")
+        return said
+
+    def beside(self, path: str, ask: Ask) -> dict[str, Any]:
         """The parameters beside what is asked, without those that the server refuses."""
         more: dict[str, Any] = {"model": self.model, **ask.sampling}
         if path == "/completions":
@@ -171,26 +208,45 @@ class OpenAI:
                     more[OTHER_NAME[name]] = value
         return more
 
-    async def _send(self, path: str, body: str) -> tuple[int, Mapping[str, str], bytes]:
-        session = self._opened()
-        data = body.encode("utf-8", "replace")
+    async def send(
+        self,
+        method: str,
+        path: str,
+        data: bytes | None = None,
+        kind: str = JSON,
+        *,
+        most: int = LARGEST,
+        slow: float = 1.0,
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body of what the server answers, at most ``most`` bytes."""
+        session, timeout = self._opened(), self._timeout * slow
+        headers = None if kind == JSON else {"Content-Type": kind}
         try:
             # One timer a try: aiohttp's own, one a read, cost as much as the rest of a call.
             async with (
-                asyncio.timeout(self._timeout),
-                session.post(self._urls[path], data=data, allow_redirects=False, proxy=self._proxy) as reply,
+                asyncio.timeout(timeout),
+                session.request(
+                    method, self._url(path), data=data, headers=headers, allow_redirects=False, proxy=self._proxy
+                ) as reply,
             ):
-                if (reply.content_length or 0) > LARGEST:
+                if (reply.content_length or 0) > most:
                     raise Broken("server_error", f"an answer of {reply.content_length:,} bytes")
-                return reply.status, reply.headers, self._hidden(await self._body(reply))
+                return reply.status, reply.headers, await self._read(reply, most)
         except aiohttp.ClientConnectorError as error:
             raise Unreachable(_why(error)) from None
         except TimeoutError:
-            raise Broken("timed_out", f"no answer for {self._timeout:g} s", slow=True) from None
+            raise Broken("timed_out", f"no answer for {timeout:g} s", slow=True) from None
         except aiohttp.ClientError as error:
             raise Broken("server_error", f"the connection broke: {_why(error)}") from None
 
-    def _hidden(self, raw: bytes) -> bytes:
+    def _url(self, path: str) -> URL:
+        if path not in self._urls:
+            if len(self._urls) > MOST_URLS:  # files and batches have an address each
+                self._urls.clear()
+            self._urls[path] = URL(self.url + path)
+        return self._urls[path]
+
+    def hidden(self, raw: bytes) -> bytes:
         """The bytes without the key and the user's headers: some gateways send back in an error what they were sent."""
         for secret in self._secrets:
             if secret in raw:
@@ -198,15 +254,15 @@ class OpenAI:
         return raw
 
     @staticmethod
-    async def _body(reply: aiohttp.ClientResponse) -> bytes:
+    async def _read(reply: aiohttp.ClientResponse, most: int) -> bytes:
         if reply.content_length is not None:
             return await reply.read()
         parts, size = [], 0
         async for part in reply.content.iter_chunked(65536):
             parts.append(part)
             size += len(part)
-            if size > LARGEST:
-                raise Broken("server_error", f"an answer of more than {LARGEST:,} bytes")
+            if size > most:
+                raise Broken("server_error", f"an answer of more than {most:,} bytes")
         return b"".join(parts)
 
     def _opened(self) -> aiohttp.ClientSession:
@@ -222,9 +278,9 @@ class OpenAI:
 
     # -- what is no answer --------------------------------------------------------------------------------------------
 
-    async def _refused(
-        self, status: int, headers: Mapping[str, str], raw: bytes, path: str, ask: Ask, sent: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    async def refused(self, status: int, headers: Mapping[str, str], raw: bytes, sent: Mapping[str, Any]) -> None:
+        """Raise what an answer other than 200 means; return where it is to be asked again without a parameter."""
+        raw = self.hidden(raw)
         error = _error(raw)
         message, code = error["message"], error["code"]
         if status == 429:
@@ -238,7 +294,7 @@ class OpenAI:
         if status >= 500 or status in (408, 409, 425):
             raise Broken("server_error", f"{status} {message}".strip(), after=_after(headers), slow=status == 503)
         if 300 <= status < 400:
-            to = self._hidden(headers.get("Location", "elsewhere").encode("utf-8", "replace")).decode()
+            to = self.hidden(headers.get("Location", "elsewhere").encode("utf-8", "replace")).decode()
             raise ModelError(
                 f"{self.url} answers with a redirect to {to[:200]}; leaven follows none.",
                 "name the address itself after the @.",
@@ -247,13 +303,28 @@ class OpenAI:
             raise self._no_key(status)
         if status == 404:
             raise await self._no_model(message)
-        name = _parameter(message, error["param"])
-        if status in (400, 422) and name in sent:
-            if name not in self._left_out:
-                self._left_out.append(name)
-                self._parameters.clear()
-            return await self.post(path, ask)
+        if status in (400, 422) and self.leaves_out(raw, sent):
+            return
         raise CallFailed("provider_refused", f"{status} {message}".strip(), [raw[:2000].decode("utf-8", "replace")])
+
+    def leaves_out(self, raw: bytes, sent: Mapping[str, Any]) -> bool:
+        """True where an error names a parameter that was sent and need not be: from now on it is not."""
+        error = _error(raw)
+        name = _parameter(error["message"], error["param"])
+        if name in sent:
+            self.leave_out(name)
+        return name in sent
+
+    @staticmethod
+    def message(raw: bytes) -> str:
+        """What an error says."""
+        return _error(raw)["message"]
+
+    def leave_out(self, name: str) -> None:
+        """Note a parameter that the server does not take."""
+        if name not in self._left_out:
+            self._left_out.append(name)
+            self._parameters.clear()
 
     def _no_key(self, status: int) -> ModelError:
         host = _host(self.url)
@@ -274,7 +345,7 @@ class OpenAI:
                 asyncio.timeout(self._timeout),
                 self._opened().get(self.url + "/models", allow_redirects=False, proxy=self._proxy) as reply,
             ):
-                said = json.loads(await self._body(reply))
+                said = json.loads(await self._read(reply, LARGEST))
                 known = [str(item["id"]) for item in said.get("data", [])]
         except (TimeoutError, aiohttp.ClientError, ValueError, KeyError, TypeError, AttributeError, Broken):
             pass
@@ -312,16 +383,9 @@ def _answer(said: Mapping[str, Any], text: str, choice: Mapping[str, Any], asked
     return Answer(
         text,
         str(choice.get("finish_reason") or "stop"),
-        _used(said, "prompt_tokens") or tokens(asked),
-        _used(said, "completion_tokens") or tokens(text),
+        OpenAI.used(said, "prompt_tokens") or tokens(asked),
+        OpenAI.used(said, "completion_tokens") or tokens(text),
     )
-
-
-def _used(said: Mapping[str, Any], name: str) -> int:
-    """Tokens as the server counts them; 0 where it says nothing, or nonsense."""
-    usage = said.get("usage")
-    count = usage.get(name) if isinstance(usage, dict) else None
-    return int(count) if isinstance(count, int | float) and 0 < count < MOST_TOKENS else 0
 
 
 def _number(value: Any) -> bool:

@@ -1,0 +1,147 @@
+"""What an image shows, in words: captioners (BLIP, GIT), and models that chat about images."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from leaven.errors import ModelError
+from leaven.models.backends.local.local import Local
+from leaven.models.backends.local.of_texts import read
+from leaven.models.backends.local.speaks import settings
+from leaven.models.backends.local.weights import Weights
+from leaven.models.backends.local.writer import Writer, chatting, processor_of, sees_images, shown
+from leaven.models.calls import Adapter, Answer, Ask, CallFailed
+
+CAPTIONERS = ("blip", "git")
+"""Families that go on with a caption, and are not chatted with."""
+LONGEST = 128
+"""Tokens of a caption where neither the call nor the model names a limit."""
+DESCRIBE = "Describe this image in one sentence. Answer with the sentence alone."
+LORA = "adapter_config.json"
+
+
+class Captions(Local):
+    """Plays ``caption`` for images.
+
+    A captioner goes on from the prompt, which is cut off: the answer is what follows.  A model that chats is asked the
+    prompt.
+    """
+
+    def __init__(self, weights: Weights) -> None:
+        super().__init__(weights)
+        self._writers: dict[str, Writer] = {}
+        """The model as it is, under an empty name, and with each adapter: a model for each, as calls run beside each
+        other."""
+        self._fitting = threading.Lock()
+
+    def load(self) -> None:
+        if self.weights.family not in CAPTIONERS and not sees_images(self.weights):
+            raise ModelError(
+                f"{self.uri} is of type `{self.weights.family}`, and writes no captions.",
+                "name BLIP, GIT, or a model that chats about images (LLaVA, Idefics3 ...).",
+            )
+        self._writers[""] = self._opened()
+
+    def unload(self) -> None:
+        self._writers.clear()
+
+    def kind(self, ask: Ask) -> Hashable:
+        return settings(ask.sampling), ask.content["prompt"], ask.adapter.name if ask.adapter else ""
+
+    def answers(self, asks: Sequence[Ask]) -> list[Answer | CallFailed]:
+        try:
+            return [*self._together(asks)]
+        except CallFailed as failed:
+            if len(asks) == 1:
+                return [failed]
+            return [found for ask in asks for found in self.answers([ask])]
+
+    def _together(self, asks: Sequence[Ask]) -> list[Answer]:
+        """The captions of images that are all in order.  Raises CallFailed where one is not."""
+        writer = self._writer(asks[0].adapter)
+        images = [ask.media[ask.content["item"]] for ask in asks]
+        if any(hasattr(image, "samples") for image in images):
+            raise ModelError(
+                f"{self.uri} says what an image shows, and hears no sounds.",
+                "name a chat model that hears: --model chat=openai:MODEL@URL.",
+            )
+        prompt = str(asks[0].content["prompt"])
+        goes_on = self.weights.family in CAPTIONERS
+        inputs = self._begun(writer, images, prompt) if goes_on else self._asked(writer, images, prompt)
+        most = self._most(writer, asks[0].sampling, inputs["input_ids"].shape[1])
+        found = writer.write(inputs, [ask.sampling for ask in asks], most, ends_itself=self.weights.family == "blip")
+        return [
+            Answer(one.text.strip(), "stop" if one.ended else "length", one.tokens_in, one.tokens_out) for one in found
+        ]
+
+    def _most(self, writer: Writer, sampling: Mapping[str, Any], begun: int) -> int:
+        own = writer.model.generation_config
+        most = sampling.get("max_tokens") or own.max_new_tokens or own.max_length or LONGEST
+        if writer.longest is None:
+            return int(most)
+        if begun >= writer.longest:
+            raise CallFailed("too_long", f"the prompt has {begun:,} tokens, of {writer.longest:,}")
+        return min(int(most), writer.longest - begun)
+
+    def _begun(self, writer: Writer, images: Sequence[Any], prompt: str) -> dict[str, Any]:
+        """Images, and for each the mark of a beginning and the prompt: without the mark of an end, after which nothing
+        would follow."""
+        import torch
+
+        seen = writer.sees.image_processor(images=shown(images), return_tensors="pt")
+        reads = writer.reads
+        begin = reads.bos_token_id if reads.bos_token_id is not None else reads.cls_token_id
+        ids = [begin, *reads(prompt, add_special_tokens=False)["input_ids"]]
+        if self.weights.family == "blip":  # which puts its own mark first, and takes the last one off
+            ids.append(reads.sep_token_id)
+        texts = torch.tensor([ids] * len(images))
+        return writer.moved({**seen, "input_ids": texts, "attention_mask": torch.ones_like(texts)})
+
+    def _asked(self, writer: Writer, images: Sequence[Any], prompt: str) -> dict[str, Any]:
+        if not writer.template:
+            raise ModelError(
+                f"{self.uri} has no chat template, and is none of the captioners that are known.",
+                "name BLIP, GIT, or a model that was taught to chat about images.",
+            )
+        parts = [{"type": "image"}, {"type": "text", "text": prompt or DESCRIBE}]
+        text = writer.rendered([{"role": "user", "content": parts}])
+        inputs: dict[str, Any] = writer.read([text] * len(images), [[image] for image in images], chat=True)
+        return inputs
+
+    # -- what was fitted to it ----------------------------------------------------------------------------------------
+
+    def _opened(self) -> Writer:
+        import transformers as library
+
+        if self.weights.family not in CAPTIONERS:
+            return chatting(self, sees=True)
+        processor = processor_of(self.weights)
+        return Writer(self, read(self, library.AutoModelForImageTextToText), processor.tokenizer, processor)
+
+    def _writer(self, adapter: Adapter | None) -> Writer:
+        """The model, or it with an adapter: a folder with a LoRA, or with a whole model of its family."""
+        name = adapter.name if adapter else ""
+        with self._fitting:
+            if name not in self._writers:
+                assert adapter is not None
+                self._writers[name] = self._fitted(adapter.folder)
+            return self._writers[name]
+
+    def _fitted(self, folder: Path) -> Writer:
+        if not (folder / LORA).is_file():
+            described = folder / "config.json"
+            whole = Captions(replace(self.weights, place=str(folder), revision=None, described=described))
+            whole.device, whole.dtype = self.device, self.dtype
+            return whole._opened()
+        from peft import PeftModel
+
+        writer = self._opened()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # of peft, by transformers
+            writer.model = PeftModel.from_pretrained(writer.model, folder).merge_and_unload().eval()
+        return writer

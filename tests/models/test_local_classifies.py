@@ -1,0 +1,86 @@
+"""Labels given by models that run here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from leaven.errors import ModelError
+from leaven.models.calls import Answer, Ask, CallFailed
+from tiny import readers
+from tiny.asking import said
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+TEXTS = ["what is the weather in paris", "book a room", "my card is lost and who is it", "hello"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("classifies")
+
+
+@pytest.fixture(scope="module")
+def own(root: Path) -> Path:
+    return readers.classifier(root / "own", ["travel", "banking", "weather"])
+
+
+@pytest.fixture(scope="module")
+def inference(root: Path) -> Path:
+    return readers.classifier(root / "inference", ["contradiction", "neutral", "ENTAILMENT"])
+
+
+def classify(text: str, *among: str) -> Ask:
+    return Ask("classify", {"text": text, "among": list(among)})
+
+
+def probs(folder: Path, *asks: Ask) -> list[dict[str, float]]:
+    found = said(folder, *asks)
+    assert all(isinstance(one, Answer) for one in found)
+    return [json.loads(one.text) for one in found if isinstance(one, Answer)]
+
+
+def test_own_labels_as_transformers_gives_them(own: Path):
+    from transformers import pipeline
+
+    expected = pipeline("text-classification", model=str(own), top_k=None)(TEXTS)
+    found = probs(own, *(classify(text, "Weather", "travel", "BANKING") for text in TEXTS))
+    for mine, theirs in zip(found, expected, strict=True):
+        assert list(mine) == ["Weather", "travel", "BANKING"]
+        assert {k.lower(): v for k, v in mine.items()} == pytest.approx({x["label"]: x["score"] for x in theirs}, abs=2e-6)
+    assert len({one["travel"] for one in found}) == 4
+
+
+def test_some_of_the_labels_share_what_they_have(own: Path):
+    [all_three], [two] = probs(own, classify("hello", "travel", "banking", "weather")), probs(own, classify("hello", "travel", "weather"))
+    both = all_three["travel"] + all_three["weather"]
+    assert two == pytest.approx({"travel": all_three["travel"] / both, "weather": all_three["weather"] / both}, abs=1e-5)
+
+
+def test_any_labels_by_inference_as_transformers_does(inference: Path):
+    from transformers import pipeline
+
+    zero = pipeline("zero-shot-classification", model=str(inference))
+    labels = ["weather", "a card", "banking", "dog", "room", "travel", "red", "blue", "car"]
+    for text, mine in zip(TEXTS, probs(inference, *(classify(text, *labels) for text in TEXTS)), strict=True):
+        theirs = zero(text, labels)
+        assert mine == pytest.approx(dict(zip(theirs["labels"], theirs["scores"], strict=True)), abs=1e-5)
+
+
+def test_the_same_alone_and_among_others(inference: Path, own: Path):
+    for folder, labels in ((own, ("travel", "weather")), (inference, ("a dog", "card"))):
+        asks = [classify(text * n, *labels) for n, text in enumerate(TEXTS, 1)]
+        assert probs(folder, *asks) == [probs(folder, ask)[0] for ask in asks]
+
+
+def test_labels_that_it_lacks_and_texts_that_are_too_long(own: Path, inference: Path, root: Path):
+    with pytest.raises(ModelError, match="has no label music; it has banking, travel, weather"):
+        said(own, classify("hello", "travel", "music"))
+    long, short = said(inference, classify("hello " * 70, "dog"), classify("hello", "dog"))
+    assert isinstance(long, CallFailed) and (long.reason, long.detail) == ("too_long", "78 tokens; the model reads 64")
+    assert isinstance(short, Answer) and json.loads(short.text) == {"dog": 1.0}
+    with pytest.raises(ModelError, match="is BertForMaskedLM of type `bert`, which gives no labels"):
+        said(readers.masked(root / "masked"), classify("hello", "dog"))
