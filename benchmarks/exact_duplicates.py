@@ -89,17 +89,15 @@ def near_vectors(vectors: np.ndarray, at: float, whole: int) -> np.ndarray:
     angle = np.arccos(np.clip(nearness, -1, 1))
     found = [np.empty((0, 2), np.int64)]
     for begin in range(0, len(centres), 64):
-        angles = vectors @ centres[begin : begin + 64].T
-        np.arccos(np.clip(angles, -1, 1, out=angles), out=angles)
-        for centre in range(begin, min(begin + 64, len(centres))):
+        cosines = centres[begin : begin + 64] @ vectors.T
+        for centre, cosine in enumerate(cosines, begin):
             members = np.flatnonzero(home == centre)
             members = members[np.argsort(angle[members], kind="stable")]
-            for at_most in range(0, len(members), 256):
-                mine = members[at_most : at_most + 256]
-                reach = angle[mine[-1]] + apart
-                others = np.flatnonzero(angles[:, centre - begin] <= reach)
+            for at_most in range(0, len(members), 64):
+                mine = members[at_most : at_most + 64]
+                others = np.flatnonzero(cosine >= math.cos(min(float(angle[mine[-1]]) + apart, math.pi)))
                 others = others[others < mine.max()]
-                found += list(_compared(vectors, mine, others, edge))
+                found += _compared(vectors, mine, others, edge)
     return np.concatenate(found)
 
 

@@ -33,6 +33,7 @@ SHOWN = "{% for row in examples %}{{ row.text }}\n{% endfor %}"
 ALTERED = {"alter_sound": {"n": 2}}
 WARPED = {"warp": {"n": 2, "rotate": [-8, 8]}}
 CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
+    "adapter": ([], {"role": "paint", "steps": 1, "size": 8}),
     "add_noise": ([], {"n": 2}),
     "albumentations": ([], {"transform": "HorizontalFlip"}),
     "alter_sound": ([], {"n": 2}),
@@ -110,7 +111,9 @@ CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "write": ([], {"n": 2, "draw": {"k": 2, "per": "label"}, "prompt": SHOWN + "Write {{ n }} about {{ label }}."}),
 }
 """For each operator the steps before it, and its parameters.  With test rows at hand."""
-MODELS = dict.fromkeys(("chat", "translate", "speak", "transcribe", "caption", "paint", "sound", "detect", "segment", "tag"), "fake:shape")
+MODELS = dict.fromkeys(
+    ("chat", "translate", "speak", "transcribe", "caption", "paint", "sound", "detect", "segment", "tag"), "fake:shape"
+)
 """Who plays the roles that operators ask."""
 MENDED = {
     "collage": ("label", "caption"),
@@ -168,6 +171,7 @@ def step(name: str) -> dict[str, Any]:
 
 WORLDS = {"text": texts, "image": images, "unmasked": unmasked, "bare": bare, "audio": sounds, "pair": pairs}
 OF_WORLD = {
+    "adapter": "image",
     **dict.fromkeys(("collage", "instances", "mask", "mix_images", "paste"), "unmasked"),
     "boxes": "bare",
     "layout": "text",

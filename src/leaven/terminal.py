@@ -411,7 +411,9 @@ def summary(run: Run) -> list[str]:
         f"Made {done.made:,}, kept {done.kept:,}, refused {done.refused:,}, failed {done.failed:,}."
         + (f" Pool rows left {done.left:,}." if done.left else ""),
     ]
-    if done.kept > done.made_written:
+    if run.recipe.blend.attach:
+        lines.append(f"Blend     put fields of {done.attached:,} of the {done.kept:,} kept into rows of yours")
+    elif done.kept > done.made_written:
         lines.append(f"Blend     took {done.made_written:,} of the {done.kept:,} kept ({_blend(run.recipe)})")
     lines += done.reviewed.lines()
     if done.not_chosen:

@@ -50,7 +50,9 @@ def test_boxes_lie_on_the_canvas(seed: int, size: tuple[float, float]):
 
 def test_drawn_anew_by_the_seed():
     assert boxes(["a"], 1) == boxes(["a"], 1) != boxes(["a"], 2)
-    places = np.array([[box["x"] + box["w"] / 2, box["y"] + box["h"] / 2] for i in range(300) for box in boxes(["a"], i)])
+    places = np.array(
+        [[box["x"] + box["w"] / 2, box["y"] + box["h"] / 2] for i in range(300) for box in boxes(["a"], i)]
+    )
     assert np.allclose(places.mean(0), 256, atol=20), "anywhere"
 
 

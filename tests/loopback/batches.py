@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -100,7 +101,8 @@ class Batches:
     def done(self, batch: dict[str, Any], options: Options) -> int:
         """How many lines were worked through by now."""
         share = (self.now() - self.began[batch["id"]]) / options.batch_seconds if options.batch_seconds else 1.0
-        return int(min(1.0, share) * batch["request_counts"]["total"] * options.batch_share)
+        total: int = batch["request_counts"]["total"]
+        return math.ceil(min(1.0, share) * total * options.batch_share)
 
     def work(self, batch: dict[str, Any], options: Options) -> None:
         """Bring a batch to where it is by now."""

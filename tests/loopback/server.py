@@ -105,6 +105,13 @@ class Service:
         """A request about a file or a batch."""
         if self.options.no_batches:
             raise Refused(404, f"Invalid URL ({head.method} {head.path})")
+        if self.options.hostile:
+            drawn = hostile.drawn({}, head.path, key, self.counts.admitted[key], self.options)
+            self.counts.admitted[key] += 1
+            if drawn and drawn[0] in ("429", "500", "503", "garbage"):
+                self.counts.hostile[drawn[0]] += 1
+                self.be_hostile(connection, head, {}, key, *drawn)
+                return
         told = self.batches.serve(head, body, self.options)
         if told is None:
             connection.transport.abort()

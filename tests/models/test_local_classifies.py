@@ -50,14 +50,21 @@ def test_own_labels_as_transformers_gives_them(own: Path):
     found = probs(own, *(classify(text, "Weather", "travel", "BANKING") for text in TEXTS))
     for mine, theirs in zip(found, expected, strict=True):
         assert list(mine) == ["Weather", "travel", "BANKING"]
-        assert {k.lower(): v for k, v in mine.items()} == pytest.approx({x["label"]: x["score"] for x in theirs}, abs=2e-6)
+        assert {k.lower(): v for k, v in mine.items()} == pytest.approx(
+            {x["label"]: x["score"] for x in theirs}, abs=2e-6
+        )
     assert len({one["travel"] for one in found}) == 4
 
 
 def test_some_of_the_labels_share_what_they_have(own: Path):
-    [all_three], [two] = probs(own, classify("hello", "travel", "banking", "weather")), probs(own, classify("hello", "travel", "weather"))
+    [all_three], [two] = (
+        probs(own, classify("hello", "travel", "banking", "weather")),
+        probs(own, classify("hello", "travel", "weather")),
+    )
     both = all_three["travel"] + all_three["weather"]
-    assert two == pytest.approx({"travel": all_three["travel"] / both, "weather": all_three["weather"] / both}, abs=1e-5)
+    assert two == pytest.approx(
+        {"travel": all_three["travel"] / both, "weather": all_three["weather"] / both}, abs=1e-5
+    )
 
 
 def test_any_labels_by_inference_as_transformers_does(inference: Path):
@@ -80,7 +87,9 @@ def test_labels_that_it_lacks_and_texts_that_are_too_long(own: Path, inference: 
     with pytest.raises(ModelError, match="has no label music; it has banking, travel, weather"):
         said(own, classify("hello", "travel", "music"))
     long, short = said(inference, classify("hello " * 70, "dog"), classify("hello", "dog"))
-    assert isinstance(long, CallFailed) and (long.reason, long.detail) == ("too_long", "78 tokens; the model reads 64")
-    assert isinstance(short, Answer) and json.loads(short.text) == {"dog": 1.0}
+    assert isinstance(long, CallFailed)
+    assert (long.reason, long.detail) == ("too_long", "78 tokens; the model reads 64")
+    assert isinstance(short, Answer)
+    assert json.loads(short.text) == {"dog": 1.0}
     with pytest.raises(ModelError, match="is BertForMaskedLM of type `bert`, which gives no labels"):
         said(readers.masked(root / "masked"), classify("hello", "dog"))

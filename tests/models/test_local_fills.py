@@ -42,12 +42,16 @@ def fill(text: str, whole_words: bool = True, **sampling: Any) -> Ask:
 
 def test_the_likeliest_word_without_a_temperature_and_all_else_as_it_was(known: Path):
     text = "  ____, met  ____'s BOSS\nin Paris…"
-    assert texts(said(known, fill(text, seed=1), fill(text, temperature=0))) == ["  smith, met  smith's BOSS\nin Paris…"] * 2
+    assert (
+        texts(said(known, fill(text, seed=1), fill(text, temperature=0)))
+        == ["  smith, met  smith's BOSS\nin Paris…"] * 2
+    )
 
 
 def test_without_whole_words_pieces_and_punctuation_come_but_never_a_mark(known: Path):
     found = texts(said(known, *(fill("____", False, temperature=1.0, seed=seed) for seed in range(60))))
-    assert found[0] and set(found) <= {"s", ",", "smith", "bob", "ann"}
+    assert found[0]
+    assert set(found) <= {"s", ",", "smith", "bob", "ann"}
     assert texts(said(known, fill("a ____", False))) == ["a s"]
 
 
@@ -72,7 +76,9 @@ def test_the_same_alone_and_among_others_and_by_the_seed(masked: Path):
     asks = [fill(f"my ____ is lost {'very ' * n} in ____", temperature=3.0, seed=n) for n in range(12)]
     together = texts(said(masked, *asks))
     assert together == [text for ask in asks for text in texts(said(masked, ask))]
-    others = texts(said(masked, *(fill(ask.content["text"], temperature=3.0, seed=99 + n) for n, ask in enumerate(asks))))
+    others = texts(
+        said(masked, *(fill(ask.content["text"], temperature=3.0, seed=99 + n) for n, ask in enumerate(asks)))
+    )
     assert sum(one != other for one, other in zip(together, others, strict=True)) >= 10
 
 
@@ -81,9 +87,13 @@ def test_roberta_fills_words_with_their_blanks_and_counts_its_places(root: Path)
     [word, long, longer] = said(
         folder, fill("a ____ b", False), fill("x" * 61 + "____", False), fill("x" * 62 + "____", False)
     )
-    assert isinstance(word, Answer) and word.text.startswith("a ") and word.text.endswith(" b")
-    assert isinstance(long, Answer) and word.text != "a ____ b"  # 64 tokens with its two ends: two places are padding's
-    assert isinstance(longer, CallFailed) and (longer.reason, longer.detail) == (
+    assert isinstance(word, Answer)
+    assert word.text.startswith("a ")
+    assert word.text.endswith(" b")
+    assert isinstance(long, Answer)
+    assert word.text != "a ____ b"
+    assert isinstance(longer, CallFailed)
+    assert (longer.reason, longer.detail) == (
         "too_long",
         "65 tokens; the model reads 64",
     )
@@ -98,8 +108,10 @@ def test_t5_puts_its_spans_back(root: Path):
 def test_a_span_that_t5_leaves_out_is_an_error_with_what_it_wrote(root: Path):
     folder = readers.t5(root / "short", ["<extra_id_0>", "▁ann", "<extra_id_1>"])
     [found] = said(folder, fill("____ lives in ____."))
-    assert isinstance(found, CallFailed) and found.reason == "no_answer"
-    assert found.detail == "blank 2 of 2 was not filled" and "ann" in found.answers[0]
+    assert isinstance(found, CallFailed)
+    assert found.reason == "no_answer"
+    assert found.detail == "blank 2 of 2 was not filled"
+    assert "ann" in found.answers[0]
 
 
 def test_t5_draws_by_the_seed(root: Path):
@@ -112,11 +124,15 @@ def test_t5_draws_by_the_seed(root: Path):
 
 def test_what_it_cannot_fill_it_says(known: Path, root: Path):
     long, marked, many = said(known, fill("x " * 80 + "____"), fill("[MASK] and ____"), fill("no blank"))
-    assert isinstance(long, CallFailed) and (long.reason, long.detail) == ("too_long", "83 tokens; the model reads 64")
-    assert isinstance(marked, CallFailed) and marked.reason == "mark_in_text"
-    assert isinstance(many, Answer) and many.text == "no blank"
+    assert isinstance(long, CallFailed)
+    assert (long.reason, long.detail) == ("too_long", "83 tokens; the model reads 64")
+    assert isinstance(marked, CallFailed)
+    assert marked.reason == "mark_in_text"
+    assert isinstance(many, Answer)
+    assert many.text == "no blank"
     [found] = said(readers.t5(root / "few"), fill("____ " * 11))
-    assert isinstance(found, CallFailed) and found.detail == "11 blanks; the model has marks for 10"
+    assert isinstance(found, CallFailed)
+    assert found.detail == "11 blanks; the model has marks for 10"
 
 
 def test_other_models_are_refused(root: Path):

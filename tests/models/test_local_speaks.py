@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from asked import cli, output, source, table
+from asked import cli, failed, ledger, output, source, table
 from leaven.errors import ModelError
 from leaven.media.image import Image
 from leaven.models.backends.local.speaks import Speaks
@@ -30,6 +30,7 @@ pytest.importorskip("transformers")
 
 from leaven.models.backends.local.drawn import Drawn, How, how  # noqa: E402
 
+DRAWING = {"do_sample": True, "temperature": 0.7, "top_k": 3, "repetition_penalty": 1.2}
 Tiny = Callable[[str], Path]
 
 
@@ -38,7 +39,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     root = tmp_path_factory.mktemp("tiny")
     more: dict[str, dict[str, Any]] = {
         "mute": {"chats": False},
-        "drawing": {"drawn": {"do_sample": True, "temperature": 0.7, "top_k": 3, "repetition_penalty": 1.2}},
+        "drawing": {"drawn": {**DRAWING, "cache_implementation": "static"}},
+        "roomy": {"room": 2048},
     }
 
     def built(name: str) -> Path:
@@ -71,6 +73,13 @@ def asked(role: str, folder: Path, *asks: Ask, at_once: bool = True) -> list[Any
             return [await player.play(ask, About("s", 0, "r")) for ask in asks]
         finally:
             await players.close()
+
+    return asyncio.run(work())
+
+
+def at_once(player: Speaks, asks: Sequence[Ask]) -> list[Any]:
+    async def work() -> list[Any]:
+        return await asyncio.gather(*(player.play(ask, About("s", 0, str(i))) for i, ask in enumerate(asks)))
 
     return asyncio.run(work())
 
@@ -208,6 +217,8 @@ def test_a_batch_as_a_gpu_gets_it(tiny: Tiny, name: str):
         together = player._answered(asks)
         alone = [player._answered([ask])[0] for ask in asks]
         assert [answer.text for answer in together] == [answer.text for answer in alone]
+    player.device = "elsewhere"  # where calls wait for each other
+    assert [answer.text for answer in at_once(player, asks)] == [answer.text for answer in alone]
     mixed = player._answered([chat("hi", max_tokens=6), chat("x" * 300, max_tokens=6)])
     assert isinstance(mixed[0], Answer)
     assert isinstance(mixed[1], CallFailed)
@@ -270,6 +281,14 @@ def frequencies(by: How, chances: Sequence[float] = CHANCES, seen: Sequence[int]
 )
 def test_frequencies_follow_the_softmax(by: How, expected: Sequence[float]):
     assert frequencies(by) == pytest.approx(expected, abs=0.025)
+
+
+def test_top_p_where_a_thousand_tokens_do_not_hold_the_share():
+    """Of 4,000 tokens that are all alike, half are 2,000."""
+    by = Drawn(How(1.0, top_p=0.5), range(3000), [0] * 3000)
+    by.begin = 1
+    scores = by(torch.zeros((3000, 1), dtype=torch.long), torch.zeros(3000, 4000))
+    assert 1400 < len(set(scores.argmax(1).tolist())) <= 2000
 
 
 def test_a_frequency_penalty_counts_each_time():
@@ -372,3 +391,15 @@ def test_a_run_with_one_and_two_workers(tiny: Tiny, tmp_path: Path):
         outs.append(output(out))
     assert outs[0] == outs[1]
     assert sum(row["_synthetic"] for row in table(tmp_path / "1")) > 3
+
+
+def test_a_shape_is_asked_for_once_more_and_then_the_record_fails(tiny: Tiny, tmp_path: Path):
+    step = {"ask": {"prompt": "polite? {{ text }}", "into": {"polite": "bool"}, "max_tokens": 9, "temperature": 1.0}}
+    made = tmp_path / "r.yaml"
+    made.write_text(json.dumps({"fields": ["text", "label"], "steps": [{"edit_words": {"n": 1}}, step]}))
+    uri = f"chat=transformers:{tiny('roomy')}"
+    done = cli("augment", source(tmp_path, 4), "-o", tmp_path / "out", "-r", made, "--model", uri, "-q")
+    assert done.code == 3
+    rows = failed(tmp_path / "out")
+    assert [(row["_reason"], len(row["_answers"])) for row in rows] == [("no_valid_json", 2)] * 4
+    assert [call["repair"] for call in ledger(tmp_path / "out")].count(1) == 4

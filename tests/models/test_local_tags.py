@@ -18,7 +18,15 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 BIO = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG")
-KNOWS = {"ann": "B-PER", "bob": "B-PER", "joe": "B-PER", "biden": "I-PER", "smith": "I-PER", "acme": "B-ORG", "corp": "I-ORG"}
+KNOWS = {
+    "ann": "B-PER",
+    "bob": "B-PER",
+    "joe": "B-PER",
+    "biden": "I-PER",
+    "smith": "I-PER",
+    "acme": "B-ORG",
+    "corp": "I-ORG",
+}
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,9 @@ def pair(root: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def nllb(root: Path) -> Path:
-    return readers.nllb(root / "nllb", ("eng_Latn", "spa_Latn", "pes_Arab", "zho_Hans", "zho_Hant", "kas_Arab", "kas_Deva"))
+    return readers.nllb(
+        root / "nllb", ("eng_Latn", "spa_Latn", "pes_Arab", "zho_Hans", "zho_Hant", "kas_Arab", "kas_Deva")
+    )
 
 
 def translate(text: str, to: str = "deu", source: str = "eng") -> Ask:
@@ -50,7 +52,9 @@ def own(folder: Path, text: str, **more: Any) -> str:
         bos = {"forced_bos_token_id": tokenizer.convert_tokens_to_ids(to)} if to else {}
         read = tokenizer(text, return_tensors="pt")
         most = min(2 * read["input_ids"].shape[1] + 50, 63)
-        return str(tokenizer.decode(model.generate(**read, max_new_tokens=most, **bos)[0], skip_special_tokens=True)).strip()
+        return str(
+            tokenizer.decode(model.generate(**read, max_new_tokens=most, **bos)[0], skip_special_tokens=True)
+        ).strip()
 
 
 def test_marian_translates_its_pair_as_transformers_does(pair: Path):
@@ -73,8 +77,10 @@ def test_marian_is_of_one_pair(pair: Path, root: Path):
 def test_marian_of_several_languages_is_told_which(root: Path):
     folder = readers.marian(root / "several", "en", "ROMANCE", (">>fra<<", ">>es<<"))
     french, spanish = said(folder, translate("my card is lost", "fra"), translate("my card is lost", "spa"))
-    assert isinstance(french, Answer) and french.text == own(folder, ">>fra<< my card is lost")
-    assert isinstance(spanish, Answer) and spanish.text == own(folder, ">>es<< my card is lost")
+    assert isinstance(french, Answer)
+    assert french.text == own(folder, ">>fra<< my card is lost")
+    assert isinstance(spanish, Answer)
+    assert spanish.text == own(folder, ">>es<< my card is lost")
     assert french.text != spanish.text
     with pytest.raises(ModelError, match="writes es, fra, not ita"):
         said(folder, translate("hello", "ita"))
@@ -90,7 +96,7 @@ def test_nllb_reads_and_writes_by_its_codes(nllb: Path):
 
 
 def test_nllb_guesses_no_language(nllb: Path):
-    with pytest.raises(ModelError, match="knows eng_Latn, kas_Arab, .*, not xho"):
+    with pytest.raises(ModelError, match=r"knows eng_Latn, kas_Arab, .*, not xho"):
         said(nllb, translate("my card", "xho"))
     with pytest.raises(ModelError, match="writes kas as kas_Arab, kas_Deva"):
         said(nllb, translate("my card", "kas"))
@@ -105,13 +111,17 @@ def test_beams_are_those_of_the_generation_config(root: Path):
     config.num_beams = 4
     config.save_pretrained(folder)
     four = texts(said(folder, translate("my card is lost")))
-    assert four == [own(folder, "my card is lost")] and four != one
+    assert four == [own(folder, "my card is lost")]
+    assert four != one
 
 
 def test_a_text_longer_than_the_model_fails_alone(pair: Path):
     long, short = said(pair, translate("lost " * 70), translate("hello"))
-    assert isinstance(long, CallFailed) and long.reason == "too_long" and "the model reads 64" in long.detail
-    assert isinstance(short, Answer) and short.finish in ("stop", "length")
+    assert isinstance(long, CallFailed)
+    assert long.reason == "too_long"
+    assert "the model reads 64" in long.detail
+    assert isinstance(short, Answer)
+    assert short.finish in ("stop", "length")
 
 
 def test_what_does_not_translate_is_refused(root: Path):

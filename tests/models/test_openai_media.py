@@ -148,6 +148,12 @@ def test_a_repair_turn_shows_the_image_again(server: Server, asked: Asked):
     assert all(body["messages"][0]["content"][0]["type"] == "image_url" for body in bodies)
 
 
+def test_a_large_image_goes_in_pieces(asked: Asked, server: Server):
+    noise = Image.of(np.random.default_rng(0).integers(0, 256, (640, 800, 3), np.uint8))
+    assert len(noise.encoded) > 1_000_000
+    assert asked("caption", noise).endswith("800 x 640]")
+
+
 # -- painted -----------------------------------------------------------------------------------------------------------
 
 

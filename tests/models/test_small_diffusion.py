@@ -3,6 +3,7 @@ draws, and a folder that diffusers loads."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,14 @@ def shades(each: int = 12) -> tuple[list[np.ndarray], list[str | None]]:
 
 def files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quickly() -> Iterator[None]:
+    """Few noisy images are looked at."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(small_diffusion, "CHECKED", 24)
+        yield
 
 
 @pytest.fixture(scope="module")

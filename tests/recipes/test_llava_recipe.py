@@ -48,7 +48,9 @@ def reply(heard: Heard) -> Said:
         return chat(json.dumps({"questions": ["What is it?", "What does it do?"], "answers": answers}))
     if of == "detail":
         return chat(json.dumps({"answer": "The bounding box shows a cat." if i == 2 else "A cat, in grey."}))
-    return chat("no JSON" if i == 3 and not repaired(heard) else json.dumps({"question": "Why grey?", "answer": "It is dark."}))
+    return chat(
+        "no JSON" if i == 3 and not repaired(heard) else json.dumps({"question": "Why grey?", "answer": "It is dark."})
+    )
 
 
 def test_three_calls_an_image(ran: Any, rows: list[dict[str, Any]]):

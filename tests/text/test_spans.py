@@ -40,7 +40,7 @@ def run(folder: Path, tmp: Path, workers: int = 1) -> bytes:
     """The bytes of train/ after a run."""
     (tmp / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     (tmp / "recipe.yaml").write_text(
-        "fields: {text: text, label: label}\nsteps:\n  - spans: {labels: [PERSON]}\n  - edit_chars: {n: 1, holds: [spans]}\n"
+        "fields: [text, label]\nsteps:\n  - spans: {labels: [PERSON]}\n  - edit_chars: {n: 1, holds: [spans]}\n"
     )
     out = tmp / f"out{workers}"
     args = ["augment", str(tmp / "rows.jsonl"), "--recipe", str(tmp / "recipe.yaml"), "--out", str(out)]
@@ -65,4 +65,7 @@ def test_a_model_that_chats_names_them_and_they_are_found_again():
     with Saying(lambda heard: answer) as server:
         [found] = Spans(labels=["PER", "LOC"])(row, chat=f"openai:m@{server.url}")
     assert "PER, LOC" in json.dumps(server.heard[0].body)
-    assert [(one["start"], one["text"], one["label"]) for one in found["spans"]] == [(0, "Ann", "PER"), (8, "Ann", "PER")]
+    assert [(one["start"], one["text"], one["label"]) for one in found["spans"]] == [
+        (0, "Ann", "PER"),
+        (8, "Ann", "PER"),
+    ]

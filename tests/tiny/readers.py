@@ -6,6 +6,7 @@ whatever it reads, a tagger that knows words, a T5 that writes one sentence.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -75,7 +76,7 @@ def t5(folder: Path, says: Sequence[str] = (), seed: int = 0) -> Path:
             layer = model.decoder.block[0].layer[-1].DenseReluDense
             layer.wi.weight.zero_()
             layer.wo.weight.zero_()
-            for i, (before, after) in enumerate(zip(vectors, vectors[1:], strict=False)):
+            for i, (before, after) in enumerate(itertools.pairwise(vectors)):
                 layer.wi.weight[i] = before
                 layer.wo.weight[:, i] = after
     model.save_pretrained(folder)

@@ -47,9 +47,11 @@ def roberta(length: int = 64) -> Any:
 
 
 READ = (
-    "ann bob smith joe biden acme corp met in new york paris and at on who is my card lost book room for two travel banking"
-    " weather this example what like today i see him again boss works called left hello world"
-).split()
+    "ann", "bob", "smith", "joe", "biden", "acme", "corp", "met", "in", "new", "york", "paris", "and", "at", "on",
+    "who", "is", "my", "card", "lost", "book", "room", "for", "two", "travel", "banking", "weather", "this",
+    "example", "what", "like", "today", "i", "see", "him", "again", "boss", "works", "called", "left", "hello",
+    "world",
+)  # fmt: skip
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 PIECES = (
     "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused0]", *dict.fromkeys((*WORDS, *READ, *LETTERS, *".,:;!?'-_&")),

@@ -39,7 +39,8 @@ def words(*more: str) -> Any:
 def talks(reads: Any, **more: Any) -> dict[str, Any]:
     """The numbers of a small Llama."""
     ends = {"pad_token_id": reads.pad_token_id, "eos_token_id": reads.eos_token_id, "bos_token_id": None}
-    return {**SIZE, **ends, "vocab_size": len(reads), "num_key_value_heads": 2, "max_position_embeddings": 256, **more}
+    numbers = {"vocab_size": len(reads), "num_key_value_heads": 2, "max_position_embeddings": 256}
+    return {**SIZE, **ends, **numbers, **more}
 
 
 def fresh(kind: Any, config: Any) -> Any:
@@ -50,14 +51,14 @@ def fresh(kind: Any, config: Any) -> Any:
     return kind(config)
 
 
-def llama(folder: Path, *, chats: bool = True, drawn: dict[str, Any] | None = None) -> Path:
-    """``chats=False``: without a chat template; ``drawn`` is what its generation config says."""
+def llama(folder: Path, *, chats: bool = True, drawn: dict[str, Any] | None = None, room: int = 256) -> Path:
+    """``chats=False``: without a chat template; ``drawn`` is what its generation config says, ``room`` its context."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     reads = words()
     if not chats:
         reads.chat_template = None
-    model = spread(fresh(LlamaForCausalLM, LlamaConfig(**talks(reads))), 0.15)
+    model = spread(fresh(LlamaForCausalLM, LlamaConfig(**talks(reads, max_position_embeddings=room))), 0.15)
     model.generation_config.update(**drawn or {})
     model.save_pretrained(folder)
     reads.save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""A model of the user's own, fitted to the data that comes in."""
+"""A model of the user's own, fitted to the data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Adapter(Note):
-    """Fit a model to all that comes in, for later steps to ask by this step's name: `paint: {adapter: NAME}`.
+    """Fit a model to the real rows, for later steps to ask by this step's name: `paint: {adapter: NAME}`.
 
     `role: paint` with `how: full` trains a small diffusion model from nothing on the images and their labels; nobody
     has to name a model.  It says how far it is, goes on where it was cut off, and ends early when the loss on a tenth
@@ -35,8 +35,10 @@ class Adapter(Note):
 
     Needs images; labels where they are to be steered by.  Writes no column.
 
-    >>> Adapter("paint", how="full").whole
-    True
+    >>> dots = [{"image": np.full((8, 8, 3), 30 * i, np.uint8), "label": "dot"} for i in range(8)]
+    >>> [row] = Adapter("paint", steps=1, size=8)(dots[0], source=dots)
+    >>> list(row)
+    ['image', 'label']
     """
 
     role: str
@@ -53,6 +55,8 @@ class Adapter(Note):
     """How far a step goes."""
     size: int | None = Field(None, ge=8, le=64, multiple_of=8)
     """Pixels a side that it works at; as large as the images are, up to 32."""
+    train_on: Literal["source", "stream"] = "source"
+    """Whether it learns from all rows of the source, or from those that come into this step."""
     flip: bool = False
     """Show half of the images mirrored: right where a mirrored one keeps its label."""
 
@@ -94,7 +98,7 @@ class Adapter(Note):
         return {}
 
     def fits_on(self) -> tuple[str, ...]:
-        return ("stream",)
+        return (self.train_on,)
 
     def fit(self, rows: Mapping[str, Rows], ctx: Context) -> State:
         """The generator, in a folder of its own; what is kept here says how training went."""

@@ -10,7 +10,7 @@ from pydantic import Field
 from leaven.fields import Column
 from leaven.media.audio import Audio
 from leaven.media.resampled import resampled
-from leaven.operators import Make, Text
+from leaven.operators import Expr, Make, Text
 from leaven.records import Record
 
 if TYPE_CHECKING:
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 class Sound(Make):
     """Make n sounds of what a prompt says; the label stays.
 
-    With `start` the sound begins from another one, with as much noise as `strength` says: near 0 it stays, at 1 nothing
-    of it is left.  A sound that takes the place of one has its length and its rate.  Fields that the prompt names stay
-    true of the new sound; what else is said of the old one is dropped, and where that is segments, the child is refused
-    as `segments_lost`, unless `holds` names them.  A prompt without a word is refused as `empty`, a record without the
-    sound to start from as `no_start`.
+    With `start` the sound begins from another one, with as much noise as `strength` says: near 0 it stays, at 1 hardly
+    a trace of it is left.  A sound that takes the place of one has its length and its rate.
+
+    Fields that the prompt names stay true of the new sound; what else is said of the old one is dropped, and where that
+    is segments, the child is refused as `segments_lost`, unless `holds` names them.  A prompt without a word is refused
+    as `empty`, a record without the sound to start from as `no_start`.
 
     Needs what the prompt names.  Makes `audio`.
 
@@ -40,10 +41,10 @@ class Sound(Make):
     """How many sounds of each record."""
     into: str = "audio"
     """The field that they are written to."""
-    start: str | None = None
-    """A field with a sound to begin from."""
+    start: Expr | None = None
+    """A field with a sound to begin from, or an expression such as `root.audio`."""
     strength: float = Field(1.0, gt=0, le=1)
-    """How much of that goes: at 1 all."""
+    """How much of that goes: at 1 nearly all."""
     seconds: float | None = Field(None, gt=0, le=600)
     """How long; else as long as the sound that it takes the place of, else as the model's own are."""
     steps: int | None = Field(None, ge=1, le=1000)
@@ -62,9 +63,6 @@ class Sound(Make):
         stays = {name for name in self.prompt.names if name in columns and name != self.into}
         return self.model_copy(update={"holds": sorted({*self.holds, *stays})})
 
-    def reads(self) -> frozenset[str]:
-        return super().reads() | frozenset(filter(None, [self.start]))
-
     def changes(self) -> frozenset[str]:
         return frozenset({self.into})
 
@@ -76,7 +74,7 @@ class Sound(Make):
 
     async def make(self, record: Record, ctx: Context) -> AsyncIterator[Record]:
         parent: Audio | None = record.get(self.into)
-        start: Audio | None = record.get(self.start) if self.start else None
+        start: Audio | None = self.start(ctx.values(record), ctx.rng) if self.start else None
         like = parent if parent is not None else start
         seconds = self.seconds or (round(like.seconds, 4) if like is not None else None)
         said = {"seconds": seconds, "steps": self.steps, "guidance": self.guidance, "negative": self.negative or None}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,8 +35,18 @@ class Blend(BaseModel):
     order: Literal["mixed", "real_first", "made_first", "curriculum"] = "mixed"
     """How the rows stand in train/: mixed by a hash, one kind before the other, or real rows and then the made ones
     from the highest value of `by` to the lowest: the easy ones first (Bengio et al. 2009)."""
+    attach: dict[str, str] | None = Field(None, min_length=1)
+    """Fields of a made row that become columns of its root's row, in place of a row of their own: `{text: negative}`.
+    Of several made rows of a root the first by a hash is taken; with `real: kept` only roots that have one are written.
+    """
     by: str = "label_prob"
     """The column that a curriculum goes by; made rows without a value come last."""
+
+    @model_validator(mode="after")
+    def _to_real_rows(self) -> Blend:
+        if self.attach and self.real == "none":
+            raise ValueError("attach puts fields into real rows, and `real: none` writes none: real: kept, or all")
+        return self
 
 
 def choose(blend: Blend, real_counts: np.ndarray, made_labels: np.ndarray, made_keys: np.ndarray) -> np.ndarray:

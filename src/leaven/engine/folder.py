@@ -139,7 +139,7 @@ class Folder:
             shutil.rmtree(old_input, ignore_errors=True)
 
     def _foreign(self) -> bool:
-        ours = ("lock", "input", "input.new", ".input.old")
+        ours = ("lock", "input", "input.new", ".input.old", "states")
         begun = (
             ".run.json.",
             LEDGER,
@@ -161,6 +161,14 @@ class Folder:
 
         with np.load(self.states / f"{name}.npz", allow_pickle=False) as found:
             return {key: found[key] for key in found.files}
+
+    def lend_models(self, to: Folder) -> None:
+        """Let another folder use the models that were fitted here: it takes minutes, and a model's name says what all
+        of it hangs on."""
+        for model in sorted(path for path in self.states.glob("*") if path.is_dir() and self.has_state(path.name)):
+            to.states.mkdir(exist_ok=True)
+            (to.states / model.name).symlink_to(model.resolve())
+            shutil.copy(self.states / f"{model.name}.npz", to.states)
 
     def has_state(self, name: str) -> bool:
         return (self.states / f"{name}.npz").is_file()

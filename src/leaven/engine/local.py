@@ -526,7 +526,8 @@ class Engine:
         """A set to draw examples from, read once."""
         print_ = self.print_of(name)
         if print_ not in self.drawing:
-            self.drawing[print_] = self.rows_for(name, set(self.schema.names))
+            noted = set(self.written) if name == "stream" else set()
+            self.drawing[print_] = self.rows_for(name, {*self.schema.names, *noted})
         return self.drawing[print_]
 
     def rows_for(self, name: str, columns: frozenset[str] | set[str]) -> Rows:

@@ -66,6 +66,7 @@ def verify(out: Path, reporter: Reporter, *, operators: tuple[str, ...] = (), wo
         shutil.copytree(folder.input, work.input)
         dataset = datasets.load(work.input)
         recipe = check(recorded_recipe(folder, operators), dataset.typed(), dataset.counts)
+        folder.lend_models(work)
         desk, answers = None, 0
         if folder.lend_answers(work):
             ledger = Ledger(work.path / LEDGER)

@@ -55,6 +55,8 @@ class Written:
     left: int = 0
     real_written: int = 0
     made_written: int = 0
+    attached: int = 0
+    """Real rows that hold something of a made one."""
     reasons: dict[str, int] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     failed_places: list[tuple[str, int, str]] = field(default_factory=list)
@@ -81,6 +83,10 @@ class Writer:
         )
         types = {*dataset.types.values(), *(column.type for column in self.noted.values())}
         self.group_size = MEDIA_GROUP if types & FEATURES.keys() else ROW_GROUP
+        self.attach = {column: name for name, column in (recipe.blend.attach or {}).items()}
+        """The columns of a root's row that hold a field of a made one, and which."""
+        self.attached: dict[str, list[Any]] = {}
+        """What they hold, by the root's id."""
         self.done = Written()
 
     def write(self, outcome: Outcome) -> Written:
@@ -142,7 +148,15 @@ class Writer:
             rank = np.where(np.concatenate(asked)[candidates], rank >> np.uint64(32), rank)
         picked = choose(self.recipe.blend, counts, label[candidates], rank)
         taken = first & real if self.recipe.blend.real != "none" else np.zeros(len(key), bool)
-        taken[candidates[picked]] = True
+        if self.attach:
+            chosen = candidates[picked]
+            self.attached = self.fields_of(pieces, edges, chosen[np.argsort(rank[picked], kind="stable")])
+            self.done.attached = len(self.attached)
+            if self.recipe.blend.real == "kept":
+                plain = ["_id", "_state", "_parents", "_order"]
+                taken &= np.concatenate([np.zeros(0, bool), *(self.holds(_going(piece, plain)) for piece in pieces)])
+        else:
+            taken[candidates[picked]] = True
         self.done.kept = len(candidates)
         self.done.left = self.dataset.counts.get("pool", 0) - int((first & (of_set == SETS.index("pool"))).sum())
         return _Ends(
@@ -158,7 +172,34 @@ class Writer:
         """How many real rows train/ will hold, those included that no step touched."""
         if self.recipe.blend.real == "all":
             return self.dataset.counts["source"]
+        if self.attach:
+            return len(self.attached)
         return int((taken & real & first).sum())
+
+    def fields_of(self, pieces: Sequence[Piece], edges: np.ndarray, chosen: np.ndarray) -> dict[str, list[Any]]:
+        """The fields of the first made row of each root, among these places in all pieces."""
+        first: dict[str, tuple[int, list[Any]]] = {}
+        turn = {int(place): i for i, place in enumerate(chosen.tolist())}
+        for piece, (low, high) in zip(pieces, pairwise(edges), strict=True):
+            some = chosen[(chosen >= low) & (chosen < high)]
+            if not len(some):
+                continue
+            table = _going(piece, None).take(pa.array(some - low))
+            fields = [self.cells(table, name) for name in self.attach.values()]
+            for at, root, *values in zip(some.tolist(), table.column("_root").to_pylist(), *fields, strict=True):
+                if root not in first or turn[at] < first[root][0]:
+                    first[root] = (turn[at], values)
+        return {root: values for root, (_, values) in first.items()}
+
+    def cells(self, table: pa.Table, name: str) -> list[Any]:
+        if name not in table.column_names:
+            return [None] * len(table)
+        cells: list[Any] = table.column(name).to_pylist()
+        return list(map(_plain, cells)) if name in self.noted and self.noted[name].type == VALUE else cells
+
+    def holds(self, table: pa.Table | pa.RecordBatch) -> np.ndarray:
+        """Which rows have something attached."""
+        return np.array([i in self.attached for i in table.column("_id").to_pylist()], bool)
 
     def label_codes(self, table: pa.Table) -> np.ndarray:
         """Each row's label as its place among the source's; -1 without one, and 0 where the data has no labels."""
@@ -209,9 +250,11 @@ class Writer:
                 if taken.any():
                     table = _going(piece, None).filter(pa.array(taken))
                     sorter.add(self.shown(table, schema), self.order(table, ends))
-            if self.recipe.blend.real == "all":
+            if self.recipe.blend.real == "all" or self.attach:
                 for batch in self.source():
                     stay = ~one_of(ends.real, self.keys(batch))  # one that went through the steps is there already
+                    if self.recipe.blend.real == "kept":
+                        stay &= self.holds(batch)
                     rows_left = pa.Table.from_batches([batch]).filter(pa.array(stay))
                     sorter.add(self.shown(rows_left, schema), self.order(rows_left, ends))
             for number, (table, _) in enumerate(sorter.tables()):
@@ -239,11 +282,19 @@ class Writer:
     def train_schema(self) -> pa.Schema:
         fields = self.user_fields()
         fields += [pa.field(name, arrow_of(self.noted[name].type) or pa.string()) for name in self.extra]
+        fields += [pa.field(column, self.stored(name)) for column, name in self.attach.items()]
         fields += [pa.field("_id", pa.string()), pa.field("_parents", pa.list_(pa.string())), pa.field("_steps", STEPS)]
         if self.scores:
             fields.append(pa.field("_scores", pa.struct([(name, pa.float64()) for name in self.scores])))
         fields += [pa.field("_synthetic", pa.bool_()), pa.field("_weight", pa.float64())]
         return pa.schema(fields, metadata=self.features())
+
+    def stored(self, name: str) -> pa.DataType:
+        """How the values of a column stand in train/."""
+        if name not in self.noted:
+            return self.dataset.schema().field(name).type
+        kind = self.noted[name].type
+        return pa.float64() if kind == SCORE else arrow_of(kind) or pa.string()
 
     def features(self) -> dict[str, str] | None:
         """What makes ``datasets`` open images as images, and sounds as sounds."""
@@ -286,6 +337,10 @@ class Writer:
             return _column(table, "_parents", out.type, n) if "_parents" in have else pa.array([[]] * n, out.type)
         if out.name == "_weight":
             return self.weights(table, n)
+        if out.name in self.attach:
+            at = list(self.attach).index(out.name)
+            held = [self.attached.get(i) for i in table.column("_id").to_pylist()]
+            return pa.array([values[at] if values else None for values in held], out.type)
         if out.name in self.extra and name in have and self.noted[out.name].type == VALUE:
             return pa.array([_plain(v) for v in table.column(name).to_pylist()], pa.string())
         return _column(table, name, out.type, n)
@@ -306,7 +361,7 @@ class Writer:
 
     def others(self, outcome: Outcome, kept: np.ndarray, new: Path) -> None:
         """What was refused, as Parquet; what broke, as lines of JSON."""
-        schema = pa.schema([f for f in self.train_schema() if f.name not in ("_synthetic", "_weight")])
+        schema = pa.schema([f for f in self.train_schema() if f.name not in ("_synthetic", "_weight", *self.attach)])
         for name in ("_step", "_reason", "_detail"):
             schema = schema.append(pa.field(name, pa.string()))
         keys = [np.empty(0, np.uint64), *(self.keys(table) for table in _refused(outcome, ["_id"]))]

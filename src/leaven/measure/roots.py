@@ -49,6 +49,8 @@ class Lines:
     def _of(self, own: str, line: Line) -> list[int]:
         if not line.parents:
             return [POOL]
+        if any(entry["step"] in self.fitted for entry in line.steps):
+            return [ANYWHERE]
         found: set[int] = set()
         if all(parent in self.real for parent in line.parents):  # the common case: nothing has to be looked up
             found.update(self.real[parent] for parent in line.parents)
@@ -97,6 +99,15 @@ class Lines:
                 if parents:
                     found[own] = Line(root, parents, steps or [])
         return found
+
+    @cached_property
+    def fitted(self) -> frozenset[str]:
+        """The steps that ask a model which an earlier step fitted: all real rows may have taught it."""
+        try:
+            recipe = recorded_recipe(self.folder, self.folder.describe().get("operators", ()))
+        except LeavenError:
+            return frozenset()
+        return frozenset(step.name for step in recipe.steps() if getattr(step.op, "adapter", None))
 
     @cached_property
     def drawing(self) -> frozenset[str]:

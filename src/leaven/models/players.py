@@ -314,6 +314,10 @@ def nobody(role: str, nick: str | None, recipe: str = "", hint: str = "") -> Mod
     name = f"{role}.{nick}" if nick else role
     what = f"recipe {recipe} needs a model for the role {name}" if recipe else f"no model is named for the role {name}"
     local = f"{name}=openai:gemma3@http://localhost:11434/v1"
+    if role not in PLAYS["openai"]:
+        by = next((scheme for scheme in ("transformers", "diffusers") if role in PLAYS[scheme]), "fake")
+        fix = f"--model {name}={hint or f'{by}:FOLDER'}, where FOLDER is a model that save_pretrained wrote."
+        return ModelError(f"{what}{', and none is named' if recipe else ''}.", fix, where=name)
     return ModelError(
         f"{what}{', and none is named' if recipe else ''}.",
         f"--model {name}={hint or 'openai:gpt-5-mini'}, or one on this machine: --model {local}",

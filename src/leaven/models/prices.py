@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from leaven.media.audio import Audio
 from leaven.models.keys import is_loopback, server_of
 
 if TYPE_CHECKING:
@@ -81,8 +82,8 @@ def most_tokens(text: str) -> int:
 
 
 def tokens_of(medium: Medium) -> int:
-    """About how many tokens an image or a sound has: 170 for each 512 x 512 pixels and 85 for the whole; 10 a second."""
-    if hasattr(medium, "samples"):
+    """About how many tokens an image or a sound has: 170 each 512 x 512 pixels and 85 for the whole; 10 a second."""
+    if isinstance(medium, Audio):
         return 10 + math.ceil(10 * medium.seconds)
     wide, high = medium.size
     return 85 + 170 * min(8, math.ceil(wide / 512) * math.ceil(high / 512))
@@ -94,7 +95,7 @@ def most_tokens_of(medium: Medium) -> int:
 
     Most models take a tenth of that.
     """
-    if hasattr(medium, "samples"):
+    if isinstance(medium, Audio):
         return 100 + math.ceil(100 * medium.seconds)
     wide, high = medium.size
     return 3000 + 6000 * min(8, math.ceil(wide / 512) * math.ceil(high / 512))

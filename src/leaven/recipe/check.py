@@ -10,6 +10,7 @@ from leaven.expressions import LANGUAGE
 from leaven.fields import TYPES, Column, dropped
 from leaven.operators import Make, Note, Operator
 from leaven.recipe.model import Chain, Fork, Node, Recipe, Start, Step, walk_steps, with_place
+from leaven.storage import MEDIA
 
 
 def check(recipe: Recipe, columns: Mapping[str, Column], sets: Mapping[str, int]) -> Recipe:
@@ -63,7 +64,33 @@ def check(recipe: Recipe, columns: Mapping[str, Column], sets: Mapping[str, int]
                 f"{suggest(recipe.blend.weight, sorted(known))}.",
                 where=recipe.where,
             )
+    if recipe.blend.attach:
+        _check_attached(recipe, columns, chains)
     return replace(recipe, chains=tuple(chains))
+
+
+def _check_attached(recipe: Recipe, columns: Mapping[str, Column], chains: Sequence[Chain]) -> None:
+    """Raise for fields that cannot become columns of their roots' rows."""
+    known = set(columns) | _written(chains)
+    for name, column in (recipe.blend.attach or {}).items():
+        if name not in known:
+            raise RecipeError(
+                f"blend.attach takes `{name}`, which names no column.",
+                f"{suggest(name, sorted(known))}.",
+                where=recipe.where,
+            )
+        if name in columns and columns[name].type in MEDIA:
+            raise RecipeError(
+                f"blend.attach takes `{name}`, which holds {columns[name].type}s; texts and numbers can be attached.",
+                "leave it out, and keep the made rows.",
+                where=recipe.where,
+            )
+        if column in known or column.startswith("_") or not column:
+            raise RecipeError(
+                f"blend.attach writes `{column}`, which is a column already, or no name of one.",
+                f"blend: {{attach: {{{name}: negative}}}}",
+                where=recipe.where,
+            )
 
 
 class _Checker:

@@ -14,7 +14,7 @@ from leaven._words import Wrong
 from leaven.errors import RecipeError
 from leaven.fields import Column
 from leaven.operators import Note
-from leaven.records import Record, Refuse
+from leaven.records import Record
 
 if TYPE_CHECKING:
     from leaven.context import Context
@@ -35,10 +35,9 @@ class Blanks(Note):
     - `choose: spans` blanks the spans of a column, such as `spans` writes, one blank each, and nothing else: they are
       left out at random, one after the other, until those that stay are at most the share of the text's words or
       characters (blanks do not count).  A span of one character, or of marks alone, is never blanked; of spans that
-      share characters the longest counts.  A record of which none stays is refused as `no_blank`.  After CFT-CLIP
-      (ACL Findings 2024).
+      share characters the longest counts.  After CFT-CLIP (ACL Findings 2024).
 
-    Needs text.  Writes `blanks`, with ____ for each word or span gone.
+    Needs text.  Writes `blanks`, with ____ for each word or span gone; None where no span stays.
 
     >>> [row] = Blanks(ratio=0.5)({"text": "my card is lost"})
     >>> row["blanks"].split().count("____")
@@ -83,8 +82,8 @@ class Blanks(Note):
         times = max(1, min(round(self.ratio * len(words)), max(1, len(words) - 1)))
         return {"blanks": blank(words, set(ctx.rng.permutation(len(words))[:times].tolist()))}
 
-    def _without(self, text: str, spans: Any, ctx: Context) -> str:
-        """The text with a blank for each of the spans that fit the share."""
+    def _without(self, text: str, spans: Any, ctx: Context) -> str | None:
+        """The text with a blank for each of the spans that fit the share; None where none does."""
         marked = json.loads(spans) if isinstance(spans, str) else spans  # as lines of JSON hold them
         try:
             found = [(start, end) for start, end, _ in places(marked, text)]
@@ -95,7 +94,7 @@ class Blanks(Note):
         while found and sum(self._size(text[a:b]) for a, b in found) > room:
             found.pop(int(ctx.rng.integers(len(found))))
         if not found:
-            raise Refuse("no_blank", f"{room} {self.unit} at most")
+            return None
         for start, end in reversed(found):  # from right to left: the places before stay true
             text = text[:start] + BLANK + text[end:]
         return text

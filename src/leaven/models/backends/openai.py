@@ -10,6 +10,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies, proxy_bypass
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 LARGEST = 32 * 2**20
 JSON = "application/json"
 MOST_URLS = 64
+PIECE = 2**20
 MOST_TOKENS = 10**9
 OPTIONAL = (
     "temperature", "top_p", "max_tokens", "response_format", "logprobs", "frequency_penalty", "stop", "seed",
@@ -221,12 +223,14 @@ class OpenAI:
         """Status, headers and body of what the server answers, at most ``most`` bytes."""
         session, timeout = self._opened(), self._timeout * slow
         headers = None if kind == JSON else {"Content-Type": kind}
+        # Bytes go out in one piece, under which the loop would stand still; aiohttp warns of it.
+        sent = BytesIO(data) if data and len(data) > PIECE else data
         try:
             # One timer a try: aiohttp's own, one a read, cost as much as the rest of a call.
             async with (
                 asyncio.timeout(timeout),
                 session.request(
-                    method, self._url(path), data=data, headers=headers, allow_redirects=False, proxy=self._proxy
+                    method, self._url(path), data=sent, headers=headers, allow_redirects=False, proxy=self._proxy
                 ) as reply,
             ):
                 if (reply.content_length or 0) > most:

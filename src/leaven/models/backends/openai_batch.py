@@ -110,8 +110,10 @@ class OpenAIBatch:
             self._came += 1
             known = asker.ledger.handed_in(key, self.server.url)
             if known:
-                line.file = known[0]
-                self._follow(*known, asker)
+                line.file, batch = known
+                if batch:
+                    asker.once(f"batch {batch} is waited for, which an earlier command handed in.")
+                self._follow(line.file, batch, asker)
             else:
                 self._hand_in_soon([line], asker)
         try:
@@ -276,11 +278,12 @@ class OpenAIBatch:
         rows: dict[str, Mapping[str, Any]] = {}
         for name in ("error_file_id", "output_file_id"):
             if said.get(name):
-                raw = await self._tried(
-                    partial(self._raw, "GET", f"/files/{said[name]}/content", most=MOST_BACK, slow=SLOW)
-                )
-                rows.update(await asyncio.to_thread(_read, self.server.hidden(raw)))
+                rows.update(await self._tried(partial(self._lines_of, said[name])))
         return rows
+
+    async def _lines_of(self, file: str) -> dict[str, Mapping[str, Any]]:
+        raw = await self._raw("GET", f"/files/{file}/content", most=MOST_BACK, slow=SLOW)
+        return await asyncio.to_thread(_read, self.server.hidden(raw))
 
     # -- what came ----------------------------------------------------------------------------------------------------
 
@@ -412,13 +415,14 @@ def _named(said: Mapping[str, Any]) -> str:
 
 
 def _read(raw: bytes) -> dict[str, Mapping[str, Any]]:
-    """The lines of a file of answers by the names of their calls; what is none is left, and asked again."""
+    """The lines of a file of answers by the names of their calls.  Raises Broken where one is damaged: to take its call
+    for one without an answer would be to pay for it twice."""
     rows: dict[str, Mapping[str, Any]] = {}
-    for line in raw.split(b"\n"):
+    for line in filter(None, raw.splitlines()):
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):
-            continue
+            raise Broken("server_error", f"a line of the answers is no JSON: {line[:80]!r}") from None
         if isinstance(row, dict) and isinstance(row.get("custom_id"), str):
             rows[row["custom_id"]] = row
     return rows

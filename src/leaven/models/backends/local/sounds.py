@@ -29,7 +29,7 @@ class Sounds(Local):
 
     Sounds come at the model's own rate, in one channel or two, as it makes them.  At a ``strength`` below 1, Stable
     Audio starts from the given sound with as much noise as that share of the steps takes away (Liu et al. 2023,
-    AudioLDM, arXiv:2301.12503); at 1 from noise alone.
+    AudioLDM, arXiv:2301.12503); at 1 hardly a trace of it is left.
     """
 
     extra: ClassVar[str] = "diffusion"

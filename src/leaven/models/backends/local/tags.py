@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from leaven.models.backends.local.weights import Weights
-    from leaven.models.roles import Span
 
 SAME = (
     {"per", "person"},

@@ -143,6 +143,8 @@ class Writer:
             do_sample=False, num_beams=1, num_return_sequences=1, repetition_penalty=1.0, return_dict_in_generate=False,
             max_new_tokens=most, min_new_tokens=least,
         )  # fmt: skip
+        if own.cache_implementation:  # a cache of the model's, where each call needs one of its own
+            setting.cache_implementation = "dynamic"
         if not ends_itself:
             setting.eos_token_id, setting.pad_token_id = sorted(self.ends) or None, self.reads.pad_token_id
         until = [_Until(self.reads, stops, drawn)] if stops else []
