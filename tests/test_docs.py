@@ -130,6 +130,14 @@ def test_every_block_of_the_tutorial_is_used(tmp_path: Path, monkeypatch: pytest
             assert doctest.DocTestRunner().run(parsed) == (0, 1)
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "systems").glob("*.md")), ids=lambda path: path.stem)
+def test_the_page_of_a_system_holds_its_recipe(path: Path):
+    made = runpy.run_path(str(ROOT / "docs" / "make_systems.py"))["page"](path)
+    assert path.read_text("utf-8") == made, "stale: python docs/make_systems.py"
+    for part in ("needs", "costs", "measured here", "not to use it"):
+        assert re.search(rf"^## .*{part}", made, re.MULTILINE), part
+
+
 def test_the_page_of_operators_is_fresh():
     made = runpy.run_path(str(ROOT / "docs" / "make_operators.py"))["page"]()
     assert (ROOT / "docs" / "operators.md").read_text("utf-8") == made, "stale: python docs/make_operators.py"

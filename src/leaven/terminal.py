@@ -441,7 +441,7 @@ def summary(run: Run) -> list[str]:
         lines.append("Next:  nothing of these rows is recorded: is its column of parents the right one?")
     elif again:
         lines.append(f"Next:  the same command retries {f'these {again:,}' if again > 1 else 'this one'} only")
-    elif not done.made_written:
+    elif not done.made_written and not done.attached:
         where = f"; the reasons: {out}/refused" if done.refused else ""
         lines.append(f"Next:  leaven try shows why nothing was {'kept' if done.made else 'made'}{where}")
     elif not dataset.labels and (dataset.main("image") or dataset.main("audio")):

@@ -179,7 +179,7 @@ def test_what_an_image_was_painted_from_stays_true():
     assert kept(Repaint("a car", on="image", holds=["boxes"])) == {"boxes"}
     assert kept(Repaint("{{ caption }}", on="image", control="edges")) == {"caption", "edges", "mask"}
     assert kept(Inpaint("a car", on="image")) == set()
-    assert kept(Inpaint("a car", on="image", outside=True)) == {"mask"}
+    assert kept(Inpaint("a car", on="image", outside=True)) == {"mask", "edges"}, "the edges are of the mask"
 
 
 STEPS = [
@@ -208,10 +208,11 @@ def run(folder: Path, painter: Path, *more: str) -> dict[str, list[dict[str, Any
     table = type(world)(fields, rows, []).table(folder / "rows", rows)
     command = ["augment", table, "-o", str(folder / "out"), "-r", str(recipe), "-q", *more]
     assert cli.run([*command, "--model", f"paint=diffusers:{painter}"]) == 0
-    return {
-        name: [row for file in sorted((folder / "out" / name).glob("*.parquet")) for row in pq.read_table(file).to_pylist()]
-        for name in ("train", "refused")
-    }  # fmt: skip
+    return {name: read(folder / "out" / name) for name in ("train", "refused")}
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    return [row for file in sorted(folder.glob("*.parquet")) for row in pq.read_table(file).to_pylist()]
 
 
 def test_a_run_with_a_real_pipeline(painter: Path, tmp_path: Path, no_report: None):
@@ -221,7 +222,9 @@ def test_a_run_with_a_real_pipeline(painter: Path, tmp_path: Path, no_report: No
     assert sizes == [("inpaint", (40, 32))] * 2 + [("paint", (32, 32))] + [("repaint", (40, 32))] * 2
     assert sorted(row["_reason"] for row in found["refused"]) == ["boxes_lost"] * 6 + ["no_area"]
     assert len({row["image"]["bytes"] for row in made}) == len(made)
-    assert {json.loads(row["_steps"][-1]["drawn"]).get("strength") for row in made} == {None, 0.5} or True
+    drawn = [json.loads(row["_steps"][-1]["drawn"]) for row in made if row["_steps"][-1]["step"] == "repaint"]
+    assert {note["strength"] for note in drawn} <= {0.5, 1.0}
+    assert {note["prompt"] for note in drawn} == {"a red car"}
     again = run(tmp_path / "two", painter, "--workers", "2")
     assert again == found
 

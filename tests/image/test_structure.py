@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as arrays
 
 from leaven.errors import RecipeError
 from leaven.image.instances import Instances, parted
+from leaven.image.sides import sides, things
 from leaven.image.structure import Structure, distance, edges, scribble, voc_colour
 from leaven.image.thinned import thinned
 from leaven.media.image import Image
@@ -101,6 +102,41 @@ def test_disks_that_touch_come_apart_again():
         assert ((found > 0) == (codes > 0)).all()
         for number in range(1, int(codes.max()) + 1):
             assert np.bincount(found[codes == number]).max() > 0.95 * (codes == number).sum()
+
+
+def test_the_sides_of_a_disk():
+    """The sheet's check: the map of a disk reaches from one end to the other, and is odd."""
+    drawn = sides(disk((20, 24), size=50), [1])
+    assert ((drawn[..., 0] == 255) == (disk((20, 24), size=50) == 1)).all()
+    assert drawn[24, 12:29, 1].tolist() == [0, 16, 32, 48, 64, 80, 96, 112, 128, 143, 159, 175, 191, 207, 223, 239, 255]
+    assert (drawn[16:33, 20, 2] == drawn[24, 12:29, 1]).all()
+    assert (drawn[0, 0] == [0, 128, 128]).all()
+
+
+@pytest.mark.parametrize("centres", [((40, 40),), ((25, 40), (48, 40)), ((25, 25), (25, 47), (60, 60)), ()])
+def test_things_by_their_sides(centres: tuple[tuple[int, int], ...]):
+    """The sheet's check: two disks that touch are two, also where a map is mirrored or the two are exchanged."""
+    codes = disk(*centres, radius=12, size=80)
+    drawn = sides(codes, list(range(1, len(centres) + 1)))
+    mirrored, exchanged = drawn.copy(), np.ascontiguousarray(drawn[..., [0, 2, 1]])
+    mirrored[..., 1] = 255 - mirrored[..., 1]
+    for way, turned in ((drawn, False), (drawn, True), (mirrored, True), (exchanged, True)):
+        found = things(way, 10, turned=turned)
+        assert int(found.max()) == len(centres)
+        assert not found[codes == 0].any()
+        for number in range(1, len(centres) + 1):
+            assert np.bincount(found[codes == number]).max() > 0.95 * (codes == number).sum()
+
+
+def test_sides_from_a_mask_and_back():
+    codes = disk((14, 14), (44, 44))
+    codes[50:52, 2:4] = 3  # of four pixels
+    record = {"image": np.zeros((60, 60, 3), np.uint8), "mask": codes}
+    [row] = Structure("sides")(record)
+    [back] = Instances(how="sides")({**record, **row})
+    assert back["mask"].codes.tolist() == np.where(codes == 3, 0, codes).tolist()
+    [none] = Instances(how="sides")({**record, "structure": Image.of(np.zeros((9, 9, 3), np.uint8))})
+    assert not none["mask"].codes.any()
 
 
 def test_small_things_and_no_things():

@@ -97,9 +97,7 @@ def test_a_name_that_fits_the_picture_less_becomes_the_negative(ran: Any, tmp_pa
 def test_a_fill_that_is_always_the_name_gives_up_after_ten_draws(ran: Any, tmp_path: Path, folders: dict[str, Path]):
     found = ran("cft-clip", [written(tmp_path)[0]], **models(folders, "same"))
     assert not found.train
-    assert [row["_reason"] for row in found.refused] == ["the_same"]  # one record: the same text, the same id
-    said = json.loads((found.out / "run.json").read_text())
-    assert (said["made"], said["kept"]) == (1, 0)
+    assert [row["_reason"] for row in found.refused] == ["the_same"] * 10
 
 
 def test_the_same_with_two_workers_and_from_the_ledger(tmp_path: Path, folders: dict[str, Path], no_report: None):

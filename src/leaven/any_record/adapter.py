@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from leaven.errors import RecipeError
@@ -17,7 +18,6 @@ from leaven.operators import Note, State
 from leaven.records import Record
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from leaven.context import Context, Rows

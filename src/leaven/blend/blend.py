@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,12 +41,6 @@ class Blend(BaseModel):
     """
     by: str = "label_prob"
     """The column that a curriculum goes by; made rows without a value come last."""
-
-    @model_validator(mode="after")
-    def _to_real_rows(self) -> Blend:
-        if self.attach and self.real == "none":
-            raise ValueError("attach puts fields into real rows, and `real: none` writes none: real: kept, or all")
-        return self
 
 
 def choose(blend: Blend, real_counts: np.ndarray, made_labels: np.ndarray, made_keys: np.ndarray) -> np.ndarray:

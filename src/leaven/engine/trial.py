@@ -80,7 +80,8 @@ def try_out(request: Request, number: int, out: Path | None, reporter: Reporter)
         work = stack.enter_context(folder_aside())
         if out:
             stack.enter_context(Folder(out).locked())
-            work.states = Folder(out).states  # what is fitted for minutes is fitted once
+            Folder(out).states.mkdir(exist_ok=True)  # what takes minutes to fit is fitted once
+            work.states.symlink_to(Folder(out).states.resolve())
         recipe, dataset = prepare_aside(request, work, out, reporter.waiting)
         desk = desk_of(request, recipe, out)
         if desk:

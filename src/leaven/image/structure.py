@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from leaven.errors import RecipeError
 from leaven.fields import Column
+from leaven.image.sides import sides
 from leaven.image.thinned import thinned
 from leaven.media.image import Image
 from leaven.media.opencv import opencv
@@ -34,7 +35,12 @@ class Structure(Note):
     - `scribble`: the middle lines of a mask's regions, thinned (Zhang and Suen 1984) and `wide` pixels across; white,
       or in a colour for each class as PASCAL VOC colours them (ScribbleGen, arXiv:2311.17121).
     - `distance`: for each pixel of a mask how far the edge of its region is, white in the middle of each and black
-      outside; touching regions of other numbers stay apart.  `instances` makes a mask of such an image.
+      outside; touching regions of other numbers stay apart.
+    - `sides`: for each pixel of a mask of single things (a number each) how far left or right, up or down it lies in
+      its thing, as HoVer-Net (arXiv:1812.06499) maps nuclei and Nudiff (arXiv:2310.14197) paints them: red says where a
+      thing is, green and blue rise from 0 through 128 at its centre of mass to 255.
+
+    `instances` makes a mask of single things out of the last two again.
 
     A depth map is not built.  A record without the image or mask is refused as `no_structure`.
 
@@ -48,7 +54,7 @@ class Structure(Note):
     [0, 128, 255, 255, 255, 128, 0]
     """
 
-    how: Literal["edges", "scribble", "distance"] = "edges"
+    how: Literal["edges", "scribble", "distance", "sides"] = "edges"
     """What is drawn."""
     of: str | None = None
     """The field that it is drawn from; the main image for `edges`, else the mask."""
@@ -95,6 +101,8 @@ class Structure(Note):
             drawn = edges(medium.pixels, *self.edges)
         elif self.how == "scribble":
             drawn = scribble(medium.codes, self.wide, self.empty, coloured=self.colours == "classes")
+        elif self.how == "sides":
+            drawn = sides(medium.codes, regions(medium.codes, self.empty))
         else:
             drawn = distance(medium.codes, self.empty)
         return {"structure": Image.of(drawn)}

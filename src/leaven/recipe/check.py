@@ -72,7 +72,14 @@ def check(recipe: Recipe, columns: Mapping[str, Column], sets: Mapping[str, int]
 def _check_attached(recipe: Recipe, columns: Mapping[str, Column], chains: Sequence[Chain]) -> None:
     """Raise for fields that cannot become columns of their roots' rows."""
     known = set(columns) | _written(chains)
-    for name, column in (recipe.blend.attach or {}).items():
+    attach = recipe.blend.attach or {}
+    if recipe.blend.real == "none":
+        raise RecipeError(
+            "blend.attach puts fields into the rows of their roots, and with `real: none` none are written.",
+            "blend: {real: kept, attach: ...}",
+            where=recipe.where,
+        )
+    for name, column in attach.items():
         if name not in known:
             raise RecipeError(
                 f"blend.attach takes `{name}`, which names no column.",
@@ -84,6 +91,10 @@ def _check_attached(recipe: Recipe, columns: Mapping[str, Column], chains: Seque
                 f"blend.attach takes `{name}`, which holds {columns[name].type}s; texts and numbers can be attached.",
                 "leave it out, and keep the made rows.",
                 where=recipe.where,
+            )
+        if list(attach.values()).count(column) > 1:
+            raise RecipeError(
+                f"blend.attach writes `{column}` twice.", "give each field a column of its own.", where=recipe.where
             )
         if column in known or column.startswith("_") or not column:
             raise RecipeError(

@@ -22,7 +22,8 @@ class Continue(Asks, Make):
     """Let a language model go on with a prompt; how it goes on is the new text.
 
     `stop` says where a text ends, `draw` which rows the prompt shows before it.  A chat model can stand in, and is
-    told to go on; it gives no log-probabilities.  A text that is empty is refused as `empty`.
+    told to go on; it gives no log-probabilities.  A text that is empty is refused as `empty`, if
+    not said otherwise.
 
     Needs what the prompt reads.  Makes text; `logprob`, the mean log-probability of its tokens, and `tokens`, how many
     these are; `finish`, why it ended: `stop`, or `length` where it was cut (None where the model does not say).
@@ -42,6 +43,9 @@ class Continue(Asks, Make):
     """The text to go on from."""
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     """Above 0, words that were said already come more seldom."""
+
+    empty: bool = False
+    """Let a text that is empty go on, for a later step to mend, instead of refusing it."""
 
     def bind(self, columns: Mapping[str, Column]) -> Self:
         return self.model_copy(update={"into": self.into or main_text(columns)})
@@ -65,4 +69,4 @@ class Continue(Asks, Make):
             text = found.text.strip()
             said = {"logprob": found.logprob, "tokens": found.tokens, "finish": found.finish}
             child = record.child({self.field(): text, **said})
-            yield child if text else child.refuse("empty")
+            yield child if text or self.empty else child.refuse("empty")

@@ -143,5 +143,5 @@ class Captions(Local):
         writer = self._opened()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # of peft, by transformers
-            writer.model = PeftModel.from_pretrained(writer.model, folder).merge_and_unload().eval()
+            writer.model = PeftModel.from_pretrained(writer.model, folder).merge_and_unload().train(False)
         return writer

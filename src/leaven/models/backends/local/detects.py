@@ -48,8 +48,10 @@ class Detects(Local):
             self.own = {str(label).casefold(): str(label) for label in labels.values()}
 
     def load(self) -> None:
+        import torch
         import transformers
 
+        self.dtype = torch.float32  # half a number is off by pixels in a place
         open_to_all = transformers.AutoModelForZeroShotObjectDetection
         kind = transformers.AutoModelForObjectDetection if self.own else open_to_all
         model = self.weights.read(kind, use_safetensors=True, dtype=self.dtype)

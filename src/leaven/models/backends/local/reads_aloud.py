@@ -42,8 +42,10 @@ class ReadsAloud(Local):
         self.voices = [f"{i}" for i in range(many)] if many > 1 else [ONLY]
 
     def load(self) -> None:
+        import torch
         import transformers
 
+        self.dtype = torch.float32  # its durations are sums of many small numbers
         model = self.weights.read(transformers.VitsModel, use_safetensors=True, dtype=self.dtype)
         self._model: Any = model.train(False).to(self.device)
         self._words: Any = self.weights.read(transformers.AutoTokenizer)

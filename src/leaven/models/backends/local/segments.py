@@ -33,8 +33,10 @@ class Segments(Local):
             )
 
     def load(self) -> None:
+        import torch
         import transformers
 
+        self.dtype = torch.float32  # half a number is off by pixels in the corners of a box
         kind = transformers.AutoModelForMaskGeneration
         model = self.weights.read(kind, use_safetensors=True, dtype=self.dtype)
         self._model: Any = model.train(False).to(self.device)
