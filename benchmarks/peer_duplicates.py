@@ -4,9 +4,9 @@
     python benchmarks/peer_duplicates.py FOLDER ROWS datasketch|semhash|leaven-texts|leaven-vectors
 
 Run it where semhash and datasketch are installed; they are no part of leaven.  Exact is: every row in order against
-all that stay, from all near pairs (``exact_duplicates.py``; a million rows take minutes and are left in FOLDER).  Time
-is CPU seconds, for other work ran on the machine.  Memory is the peak of the process less what it held before, the
-rows among it.
+all that stay, from all near pairs (``exact_duplicates.py``; they take minutes where the rows are many, and are left in
+FOLDER).  Time is CPU seconds, for other work ran on the machine.  Memory is the peak of the process less what it held
+before, the rows among it.
 """
 
 from __future__ import annotations

@@ -179,6 +179,8 @@ def test_a_lora_that_was_fitted(tiny: Tiny, tmp_path: Path):
     tuned.save_pretrained(tmp_path / "lora")
     lora = Adapter("lora", tmp_path / "lora")
     asks = [caption(PICTURES[0], adapter=own, max_tokens=6) for own in (None, lora, None, lora)]
+    player = Captions(find("transformers:here", str(tiny("blip"))))
+    assert len({player.kind(ask) for ask in asks}) == 2
     beside = asked(tiny("blip"), *asks)
     assert all(isinstance(answer, Answer) for answer in beside), beside
     assert beside[0] == beside[2] != beside[1] == beside[3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from asked_here import answer, answers, together_and_alone
 from leaven.errors import ModelError
 from leaven.media.image import Image
 from leaven.models.calls import Answer, CallFailed
+from leaven.records import digest
 from tiny import lookers
 
 pytest.importorskip("torch")
@@ -28,7 +30,8 @@ def picture(width: int = 90, height: int = 40, seed: int = 0) -> Image:
 
 
 def asked(image: Image, *box: float) -> tuple[Any, Any, Any]:
-    return {"image": "one", "box": list(box)}, {"one": image}, {}
+    name = digest(image.encoded).hex()
+    return {"image": name, "box": list(box)}, {name: image}, {}
 
 
 def mask(folder: Path, image: Image, *box: float) -> np.ndarray:
@@ -74,6 +77,34 @@ def test_the_same_alone_and_beside_others(sam: Path):
     one = answer("segment", sam, *calls[0]).media
     assert one is not None
     assert beside[0] == one.encoded
+
+
+def test_an_image_is_looked_at_once(sam: Path, monkeypatch: pytest.MonkeyPatch):
+    """Many boxes of few images: only the boxes are new, and the masks are those of calls alone."""
+    from transformers import SamModel
+
+    looked = []
+    own = SamModel.get_image_embeddings
+
+    def counted(self: Any, pixels: Any) -> Any:
+        looked.append(len(pixels))
+        return own(self, pixels)
+
+    monkeypatch.setattr(SamModel, "get_image_embeddings", counted)
+    calls = [asked(picture(seed=seed), 4 * i, 3, 30, 20) for seed in range(3) for i in range(6)]
+    media = [said.media for said in answers("segment", sam, calls) if isinstance(said, Answer)]
+    assert 3 <= len(looked) <= 3 * (os.cpu_count() or 1)
+    for call, found in zip(calls[::5], media[::5], strict=True):
+        alone = answer("segment", sam, *call).media
+        assert alone is not None
+        assert found is not None
+        assert alone.encoded == found.encoded
+
+
+def test_sam_hq(tmp_path: Path):
+    folder = lookers.sam_hq(tmp_path / "sam_hq")
+    assert mask(folder, picture(), 5, 5, 30, 20).shape == (40, 90)
+    assert (mask(folder, picture(), 5, 5, 30, 20) != mask(folder, picture(), 50, 2, 39, 37)).any()
 
 
 def test_several_as_a_gpu_gets_them(sam: Path):

@@ -297,6 +297,12 @@ def test_a_frequency_penalty_counts_each_time():
     assert frequencies(How(0.0, frequency=-1.0), seen=(3, 1), n=1) == [0, 1, 0, 0]
 
 
+def test_what_stands_before_a_shorter_prompt_does_not_count():
+    by = Drawn(How(0.0, repetition=2.0), [1, 2], [1, 0])
+    scores = by(torch.tensor([[0, 1], [0, 1]]), torch.tensor([[0.4, 0.05, 0.35, 0.2]] * 2).log())
+    assert scores.argmax(1).tolist() == [0, 2]
+
+
 def test_each_row_draws_by_its_own_seed():
     def drawn(seeds: Sequence[int]) -> list[list[int]]:
         by = Drawn(How(1.0), seeds, [0] * len(seeds))

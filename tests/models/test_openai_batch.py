@@ -133,6 +133,33 @@ def wait_for_a_batch(server: Server, out: Path) -> None:
     raise AssertionError("no batch was begun")
 
 
+@contextlib.contextmanager
+def meddling(what: Callable[[], object]) -> Iterator[None]:
+    """Something done from outside while a command runs."""
+    meddler = threading.Thread(target=what)
+    meddler.start()
+    try:
+        yield
+    finally:
+        meddler.join()
+
+
+@pytest.fixture
+def left(server: Server, arguments: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a command that gave up waiting, since the network was gone; its batch still waits."""
+    out = tmp_path / "o"
+    server.set(batch_seconds=1000)
+    with monkeypatch.context() as during:
+        during.setattr(openai_batch, "PATIENCE", 0.1)
+        with meddling(lambda: (wait_for_a_batch(server, out), server.set(drop=True))):
+            ran = cli(*arguments, "-o", out)
+    server.set(drop=False)
+    assert ran.code == 1
+    assert "no news of batch batch_1 for 0 minutes: the connection broke" in ran.error[0]
+    assert ran.error[1] == "Next: the same command goes on when it answers; nothing is paid twice."
+    return out
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_ended_while_it_waits_it_goes_on_with_the_same_batch(
     server: Server, arguments: list[Any], tmp_path: Path, how: signal.Signals
@@ -160,23 +187,19 @@ def test_ended_while_it_waits_it_goes_on_with_the_same_batch(
 def test_a_batch_that_was_begun_unheard_is_found_and_not_begun_again(
     server: Server, arguments: list[Any], tmp_path: Path
 ):
-    """Its answer was lost, within one command and before a kill."""
     server.set(lose=1)
     assert cli(*arguments, "-o", tmp_path / "o").code == 0
     assert server.counts()["batches"] == 1
     assert server.counts()["requests"]["/v1/batches"] == 1  # begun once, and then looked for
-    server.reset()
-    out = tmp_path / "killed"
-    server.set(lose=0, batch_seconds=1000)
-    command = started(*arguments, "-o", out)
-    wait_for_a_batch(server, out)
-    command.kill()
-    command.communicate()
-    with contextlib.closing(sqlite3.connect(out / "ledger.sqlite")) as db:
-        db.execute("UPDATE batches SET batch = ''")  # as it is between the two
+
+
+def test_a_batch_whose_name_was_not_noted_is_found(server: Server, arguments: list[Any], left: Path):
+    """As it is where a command was killed between the two."""
+    with contextlib.closing(sqlite3.connect(left / "ledger.sqlite")) as db:
+        db.execute("UPDATE batches SET batch = ''")
         db.commit()
     server.set(batch_seconds=0)
-    assert cli(*arguments, "-o", out).code == 0
+    assert cli(*arguments, "-o", left).code == 0
     assert server.counts()["batches"] == 1
     assert set(paid(server).values()) == {1}
 
@@ -314,28 +337,11 @@ def test_a_server_without_a_batch_api(server: Server, arguments: list[Any], tmp_
     )
 
 
-def test_a_batch_that_the_server_forgot(server: Server, arguments: list[Any], tmp_path: Path):
-    server.set(fate="cancelled", batch_share=0.0, batch_seconds=1000)
-    out = tmp_path / "o"
-    command = started(*arguments, "-o", out)
-    wait_for_a_batch(server, out)
-    command.kill()
-    command.communicate()
+def test_a_batch_that_the_server_forgot(server: Server, arguments: list[Any], left: Path):
     server.reset()
-    ran = stops(server, arguments, out)
+    ran = stops(server, arguments, left)
     assert "knows no batch batch_1, in which calls of this folder wait" in ran.error[0]
     assert server.counts()["batches"] == 0  # nothing is paid for again unasked
-
-
-@contextlib.contextmanager
-def meddling(what: Callable[[], object]) -> Iterator[None]:
-    """Something done from outside while a command runs."""
-    meddler = threading.Thread(target=what)
-    meddler.start()
-    try:
-        yield
-    finally:
-        meddler.join()
 
 
 def test_no_network_for_a_while_is_waited_out(server: Server, arguments: list[Any], tmp_path: Path):
@@ -354,18 +360,9 @@ def test_no_network_for_a_while_is_waited_out(server: Server, arguments: list[An
     assert server.counts()["batches"] == 1
 
 
-def test_no_network_for_long_ends_the_command_and_loses_no_batch(
-    server: Server, arguments: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(openai_batch, "PATIENCE", 0.1)
-    server.set(batch_seconds=1000)
-    out = tmp_path / "o"
-    with meddling(lambda: (wait_for_a_batch(server, out), server.set(drop=True))):
-        ran = stops(server, arguments, out)
-    assert "no news of batch batch_1 for 0 minutes: the connection broke" in ran.error[0]
-    assert ran.error[1] == "Next: the same command goes on when it answers; nothing is paid twice."
-    server.set(drop=False, batch_seconds=0)
-    ran = cli(*arguments, "-o", out)
+def test_no_network_for_long_ends_the_command_and_loses_no_batch(server: Server, arguments: list[Any], left: Path):
+    server.set(batch_seconds=0)
+    ran = cli(*arguments, "-o", left)
     assert ran.code == 0, ran.err
     assert "batch batch_1 is waited for, which an earlier command handed in." in ran.err
     assert server.counts()["batches"] == 1

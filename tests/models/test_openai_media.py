@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 import openai
-import pyarrow.parquet as pq
 import pytest
 from pydantic import BaseModel
 
-from asked import cli
+from asked import cli, output, recipe, source, table
 from leaven.engine.opening import check_price
 from leaven.errors import BudgetReached, ModelError
 from leaven.media.audio import Audio
@@ -40,6 +39,7 @@ from saying import Said, Saying, error
 RED = Image.of(np.full((8, 8, 3), (200, 30, 30), np.uint8))
 HALF = Image.of(np.repeat([[0] * 4 + [255] * 4], 8, axis=0).astype(np.uint8))
 """A mask, white in its right half."""
+HOSTILE = ["429", "500", "503", "garbage", "half"]
 TONE = Audio.of(np.sin(np.arange(4000) / 5).astype(np.float32) / 2, 8000)
 
 
@@ -438,19 +438,80 @@ def test_a_run_that_shows_images_to_a_chat_model(server: Server, tmp_path: Path)
         for i in range(4):
             pixels = np.full((8, 8, 3), shade + i, np.uint8)
             (photos / name / f"{i}.png").write_bytes(Image.of(pixels).encoded)
-    recipe = tmp_path / "r.yaml"
-    step = {"ask": {"prompt": "How light is it?", "show": "image", "into": "seen"}}
-    recipe.write_text(json.dumps({"fields": ["image", "label"], "steps": [step]}))
+    mine = recipe(tmp_path, "ask: {prompt: How light is it?, show: image, into: seen}", fields=["image", "label"])
     shades = [shade + i for shade in (20, 230) for i in range(4)]
     script = [{"match": f"rgb({n},{n},{n})", "answer": {"seen": f"shade {n}"}} for n in shades]
-    kinds = ["429", "500", "503", "garbage", "half"]
     for workers in (1, 2):
-        server.set(script=script, hostile=0.3, hostile_seed=workers, hostile_kinds=kinds)
+        server.set(script=script, hostile=0.3, hostile_seed=workers, hostile_kinds=HOSTILE)
         out = tmp_path / f"o{workers}"
-        ran = cli(
-            "augment", photos, "-o", out, "-r", recipe, f"--model=chat=openai:m@{server.url}", "--workers", workers
-        )
+        ran = cli("augment", photos, "-o", out, "-r", mine, f"--model=chat=openai:m@{server.url}", "--workers", workers)
         assert ran.code == 0, ran.err
-        rows = pq.read_table(out / "train").to_pylist()
-        found = {row["seen"]: Image(row["image"]["bytes"]).pixels[0, 0, 0] for row in rows}
+        found = {row["seen"]: Image(row["image"]["bytes"]).pixels[0, 0, 0] for row in table(out)}
         assert found == {f"shade {n}": n for n in shades}
+
+
+def photographs(folder: Path) -> Path:
+    """Two images of each of two labels."""
+    for name, shade in {"light": 230, "dark": 20}.items():
+        (folder / name).mkdir(parents=True)
+        for i in range(2):
+            (folder / name / f"{i}.png").write_bytes(Image.of(np.full((8, 8, 3), shade + i, np.uint8)).encoded)
+    return folder
+
+
+def test_a_run_that_paints(server: Server, tmp_path: Path):
+    photos = photographs(tmp_path / "photos")
+    steps = [{"paint": {"prompt": "a {{ label }} wall", "n": 2, "width": 16, "height": 12}}]
+    mine = recipe(tmp_path, *map(json.dumps, steps), fields=["image", "label"])
+    model = f"--model=paint=openai:m@{server.url}"
+    made = []
+    for workers in (1, 2):
+        server.set(hostile=0.3, hostile_seed=workers, hostile_kinds=HOSTILE)
+        out = tmp_path / f"o{workers}"
+        ran = cli("augment", photos, "-o", out, "-r", mine, model, "--workers", workers)
+        assert ran.code == 0, ran.err
+        assert "m refuses `steps`: it is asked without it." in ran.err
+        made.append(output(out))
+    assert made[0] == made[1]
+    painted = [Image(row["image"]["bytes"]) for row in table(tmp_path / "o1") if row["_synthetic"]]
+    assert {image.size for image in painted} == {(16, 12)}
+    assert {tuple(image.pixels[0, 0].tolist()) for image in painted} == {colour("a light wall"), colour("a dark wall")}
+    server.reset()
+    assert cli("verify", tmp_path / "o1").code == 0
+    assert server.counts()["requests"] == {}
+    planned = cli("plan", photos, "-o", tmp_path / "new", "-r", mine, model, "--json").said
+    assert (planned["calls"], planned["usd"], planned["unpriced"]) == ([8.0, 8.0], None, ["m"])
+    assert list(planned["leaves"]) == [f"127.0.0.1:{server.port}"]
+    refused = cli("augment", photos, "-o", tmp_path / "new", "-r", mine, model, "--budget", 2)
+    assert "no price is known for m" in refused.error[0]
+
+
+def test_a_run_that_speaks_and_listens(server: Server, tmp_path: Path):
+    steps = [{"speak": {"voice": "any", "n": 2}}, {"transcript": {}}]
+    mine = recipe(tmp_path, *map(json.dumps, steps))
+    models = [f"--model={role}=openai:m@{server.url}" for role in ("speak", "transcribe")]
+    server.set(hostile=0.3, hostile_kinds=HOSTILE)
+    out = tmp_path / "o"
+    ran = cli("augment", source(tmp_path, 4), "-o", out, "-r", mine, *models, "--workers", 1)
+    assert ran.code == 0, ran.err
+    made = [row for row in table(out) if row["_synthetic"]]
+    assert len(made) == 8
+    for row in made:
+        assert row["transcript"] == f"a sound of {len(row['text'].split()) / 10:.2f} seconds"
+
+
+def test_a_plan_of_what_is_shown(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """An image counts in the estimate, and a prompt says where it stands."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "leaven.toml").write_text("[prices]\nm = [1.0, 1.0]\n")
+    photos = photographs(tmp_path / "photos")
+    tokens = []
+    for show in ("", ", show: image"):
+        mine = recipe(tmp_path, f"ask: {{prompt: Is it light?, into: seen{show}}}", fields=["image", "label"])
+        model = f"--model=chat=openai:m@{server.url}"
+        planned = cli("plan", photos, "-o", tmp_path / "new", "-r", mine, model, "--json").said
+        tokens.append(planned["steps"][0]["tokens_in"][0])
+        assert planned["usd"] is not None
+    assert tokens[1] - tokens[0] > 0.9 * 4 * 255
+    said = cli("plan", photos, "-o", tmp_path / "new", "-r", mine, model)
+    assert "  | [image]\n  | Is it light?\n" in said.out

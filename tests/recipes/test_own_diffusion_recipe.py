@@ -18,7 +18,7 @@ from leaven.models.backends.local import small_diffusion
 pytest.importorskip("diffusers")
 
 EACH = 34
-TINY = ("--set", "own.steps=40", "--set", "own.lr=0.01", "--set", "paint.steps=2")
+TINY = ("--set", "own.steps=20", "--set", "own.lr=0.01", "--set", "paint.steps=2")
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +69,7 @@ def test_it_paints_each_label_with_no_model_named(ran: Any, tmp_path: Path):
 
         def stopped(at: Any, path: Path, own: str) -> None:
             fit(at, path, own)
-            if at.step == 20:
+            if at.step == 10:
                 raise KeyboardInterrupt
 
         patch.setattr(small_diffusion._At, "write", stopped)

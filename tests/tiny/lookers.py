@@ -85,7 +85,19 @@ def yolos(folder: Path) -> Path:
 
 
 def sam(folder: Path) -> Path:
-    from transformers import SamConfig, SamImageProcessorPil, SamModel, SamProcessor
+    from transformers import SamConfig, SamModel
+
+    return _sam(folder, SamConfig, SamModel)
+
+
+def sam_hq(folder: Path) -> Path:
+    from transformers import SamHQConfig, SamHQModel
+
+    return _sam(folder, SamHQConfig, SamHQModel, vit_dim=32)
+
+
+def _sam(folder: Path, config: Any, model: Any, **more: int) -> Path:
+    from transformers import SamImageProcessorPil, SamProcessor
 
     sees = {
         "hidden_size": 32, "output_channels": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 64,
@@ -96,9 +108,10 @@ def sam(folder: Path) -> Path:
     }  # fmt: skip
     marks = {
         "hidden_size": 32, "mlp_dim": 64, "num_hidden_layers": 1, "num_attention_heads": 4, "iou_head_hidden_dim": 32,
+        **more,
     }  # fmt: skip
-    config = SamConfig(vision_config=sees, prompt_encoder_config=prompted, mask_decoder_config=marks)
-    spread(SamModel(config), 0.15).save_pretrained(folder)
+    whole = config(vision_config=sees, prompt_encoder_config=prompted, mask_decoder_config=marks)
+    spread(model(whole), 0.15).save_pretrained(folder)
     eye = SamImageProcessorPil(
         size={"longest_edge": 64}, pad_size={"height": 64, "width": 64}, mask_size={"longest_edge": 32},
         mask_pad_size={"height": 32, "width": 32},

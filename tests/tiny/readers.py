@@ -84,7 +84,9 @@ def t5(folder: Path, says: Sequence[str] = (), seed: int = 0) -> Path:
     return folder
 
 
-def marian(folder: Path, source: str | None = "en", target: str | None = "de", to: Sequence[str] = ()) -> Path:
+def marian(
+    folder: Path, source: str | None = "en", target: str | None = "de", to: Sequence[str] = (), seed: int = 1
+) -> Path:
     """A Marian of one pair; ``to`` are the marks of the languages that one of several writes, such as >>fra<<."""
     import warnings
 
@@ -105,7 +107,7 @@ def marian(folder: Path, source: str | None = "en", target: str | None = "de", t
         warnings.simplefilter("ignore")  # it recommends another package
         words = MarianTokenizer(
             source_spm=str(folder / "source.spm"), target_spm=str(folder / "source.spm"),
-            vocab=str(folder / "vocab.json"), source_lang=source, target_lang=target, model_max_length=64,
+            vocab=str(folder / "vocab.json"), source_lang=source, target_lang=target, model_max_length=24,
         )  # fmt: skip
     words.save_pretrained(folder)
     pad = vocab["<pad>"]
@@ -113,23 +115,23 @@ def marian(folder: Path, source: str | None = "en", target: str | None = "de", t
         vocab_size=len(vocab), pad_token_id=pad, eos_token_id=0, decoder_start_token_id=pad, forced_eos_token_id=0,
         **TRANSLATES,
     )  # fmt: skip
-    _written(MarianMTModel(config)).save_pretrained(folder)
+    _written(MarianMTModel(config), seed).save_pretrained(folder)
     return folder
 
 
-def _written(model: Any) -> Any:
+def _written(model: Any, seed: int = 1) -> Any:
     """Spread, but for the vectors of tokens: where they are as wide, what is written is one token again and again."""
     import torch
 
-    spread(model, 0.6)
+    spread(model, 1.0, seed)
     with torch.no_grad():
-        model.model.shared.weight.mul_(0.2)
+        model.model.shared.weight.mul_(0.05)
     return model
 
 
 TRANSLATES = {
     "d_model": 32, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 4,
-    "decoder_attention_heads": 4, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "max_position_embeddings": 64,
+    "decoder_attention_heads": 4, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "max_position_embeddings": 24,
 }  # fmt: skip
 
 
@@ -140,7 +142,7 @@ def nllb(folder: Path, languages: Sequence[str] = ("eng_Latn", "spa_Latn", "zho_
     vocab = {piece: i for i, piece in enumerate(["<s>", "<pad>", "</s>", "<unk>", *letters])}
     words = NllbTokenizer(
         vocab=vocab, merges=[], src_lang=languages[0], tgt_lang=languages[1], extra_special_tokens=list(languages),
-        model_max_length=64,
+        model_max_length=24,
     )  # fmt: skip
     words.save_pretrained(folder)
     _m2m(M2M100ForConditionalGeneration, M2M100Config, words).save_pretrained(folder)

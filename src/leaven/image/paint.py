@@ -48,14 +48,15 @@ class Paint(Painting, Make):
     control: str | None = None
     """A field with an image whose outlines are followed."""
     layout: str | None = None
-    """A field of boxes that say what stands where, in pixels of the record's image or of `width` and `height`."""
+    """A field of boxes that say what stands where, in pixels of the image that they were noted on, else of the new
+    one, as `layout` draws them."""
     like: str | None = None
     """A field with an image that the new one is to look like."""
     scale: float = Field(0.5, ge=0, le=1)
     """How much that image counts."""
     width: int | None = Field(None, ge=8, le=4096)
-    """Pixels from side to side; else as wide as the control or, with a layout, the record's image; else the model's own
-    width."""
+    """Pixels from side to side; else as wide as the control, or the image that the boxes were noted on; else the model's
+    own width."""
     height: int | None = Field(None, ge=8, le=4096)
     """Pixels from top to bottom."""
 
@@ -84,7 +85,8 @@ class Paint(Painting, Make):
         lacking = next((key for key, image in images.items() if image is None), "")
         if self.layout and not boxes:
             lacking = "layout"
-        size = parent.size if boxes and parent is not None else (None, None)
+        about = ("boxes", self.layout) in ctx.noted_on(self.into)  # a drawn layout is of an image yet to come
+        size = parent.size if about and parent is not None else (None, None)
         sides = {"width": self.width or size[0], "height": self.height or size[1]}
         how: dict[str, Any] = {**self.how(), **{side: pixels for side, pixels in sides.items() if pixels}}
         if boxes:

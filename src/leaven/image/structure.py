@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from leaven.errors import RecipeError
 from leaven.fields import Column
+from leaven.image.mask import grown
 from leaven.image.sides import sides
 from leaven.image.thinned import thinned
 from leaven.media.image import Image
@@ -118,8 +119,6 @@ def edges(pixels: Pixels, low: float, high: float) -> Pixels:
 def scribble(codes: NDArray[Any], wide: int, empty: Sequence[int] = (0,), *, coloured: bool = False) -> Pixels:
     """The middle lines of each region of a mask on black (height x width, or x 3 in colours), within the region."""
     import numpy as np
-
-    from leaven.image.mask import grown
 
     drawn = np.zeros((*codes.shape, 3) if coloured else codes.shape, np.uint8)
     for code in regions(codes, empty):

@@ -113,9 +113,10 @@ class Players:
         over, uri = self.who(role, nick)
         if not uri:
             raise nobody(role, nick)
-        if (over, uri) not in self._open:
-            self._open[over, uri] = self._opened(over, uri)
-        return over, self._open[over, uri]
+        held = "chat" if over == "complete" and seeded(uri) else over, uri  # one model of this process plays both
+        if held not in self._open:
+            self._open[held] = self._opened(over, uri)
+        return over, self._open[held]
 
     def opened(self) -> list[Player]:
         return list(self._open.values())

@@ -36,7 +36,7 @@ PIECE = 2**20
 MOST_TOKENS = 10**9
 OPTIONAL = (
     "temperature", "top_p", "max_tokens", "response_format", "logprobs", "frequency_penalty", "stop", "seed",
-    "size", "speed",
+    "size", "speed", "top_k", "repetition_penalty", "min_tokens",
 )  # fmt: skip
 """What a server may refuse: a call is then made without it, once and for all."""
 OTHER_NAME = {"max_tokens": "max_completion_tokens"}

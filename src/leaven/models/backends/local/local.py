@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from leaven.errors import MissingExtra, ModelError
+from leaven.media.broken import Broken
 from leaven.models.backends.local import room
 from leaven.models.calls import About, Answer, Ask, CallFailed
 
@@ -188,7 +189,7 @@ class Local(ABC):
                 torch.cuda.empty_cache()
                 return [found for ask in asks for found in self._answered([ask])]
             return [CallFailed("no_memory", f"{self.uri} found no room on {self.device}")]
-        except (ValueError, RuntimeError, TypeError, IndexError, KeyError) as error:
+        except (Broken, ValueError, RuntimeError, TypeError, IndexError, KeyError) as error:
             if len(asks) > 1:  # one of them is at fault, not all
                 return [found for ask in asks for found in self._answered([ask])]
             return [CallFailed("model_error", " ".join(f"{type(error).__name__}: {error}".split())[: 10 * SLICE])]

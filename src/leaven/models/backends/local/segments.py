@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,10 @@ OTHERS = ("sam2", "sam2_video", "sam3", "sam3_video", "sam3_tracker", "edgetam",
 """Those that take a box too, but whose processors want torchvision."""
 
 
+KEPT = 16
+"""Images of which is kept what the encoder made of them: four megabytes each."""
+
+
 class Segments(Local):
     """Plays ``transformers:FOLDER`` for the role ``segment``.  Raises ModelError for what takes no box."""
 
@@ -31,6 +36,10 @@ class Segments(Local):
                 "name SAM or SAM-HQ, which mark what stands in a box.",
                 where="segment",
             )
+
+        self._looked: dict[str, Any] = {}
+        """What the encoder made of the last images, by their hashes."""
+        self._lock = threading.Lock()
 
     def load(self) -> None:
         import torch
@@ -45,6 +54,7 @@ class Segments(Local):
 
     def unload(self) -> None:
         self._model = self._eye = None
+        self._looked.clear()
 
     def answers(self, asks: Sequence[Ask]) -> list[Answer | CallFailed]:
         import torch
@@ -57,8 +67,9 @@ class Segments(Local):
             [[(window or (0, 0, *image.size))[i] * (new[1 - i % 2] / old[1 - i % 2]) for i in range(4)]]
             for window, image, new, old in zip(windows, images, reshaped.tolist(), sizes.tolist(), strict=True)
         ]
+        pixels = given["pixel_values"].to(self.device, self.dtype)
         said = self._model(
-            pixel_values=given["pixel_values"].to(self.device, self.dtype),
+            **self._seen([ask.content["image"] for ask in asks], pixels),
             input_boxes=torch.tensor(corners, dtype=self.dtype, device=self.device),
         )
         masks = self._eye.post_process_masks(said.pred_masks.float().cpu(), sizes, reshaped)
@@ -69,6 +80,25 @@ class Segments(Local):
             else CallFailed("no_box", "the box holds no pixel of the image")
             for mask, [which], window in zip(masks, best, windows, strict=True)
         ]
+
+    def _seen(self, names: Sequence[str], pixels: Any) -> dict[str, Any]:
+        """What the model is given of the images: most of its work, done once for the boxes of an image."""
+        import torch
+
+        if self.weights.family != "sam":  # SAM-HQ looks at more than the last of its layers
+            return {"pixel_values": pixels}
+        found = []
+        for name, one in zip(names, pixels.split(1), strict=True):
+            with self._lock:
+                known = self._looked.get(name)
+            if known is None:
+                known = self._model.get_image_embeddings(one)
+                with self._lock:
+                    while len(self._looked) >= KEPT:
+                        del self._looked[next(iter(self._looked))]
+                    self._looked[name] = known
+            found.append(known)
+        return {"image_embeddings": torch.cat(found)}
 
 
 def within(box: Sequence[float], size: tuple[int, int]) -> tuple[float, float, float, float] | None:

@@ -141,7 +141,7 @@ class Translates(Local):
         if token is None:
             meant = MEMBERS.get(language, language)
             known = [name for name in self._codes if meant in (name.partition("_")[0], TWO.get(name))]
-            exact = [name for name in known if name == SCRIPTS.get(meant)] or known
+            exact = [name for name in known if name == SCRIPTS.get(meant)] or sorted(known)
             if len(exact) > 1:
                 raise ModelError(
                     f"{self.uri} writes {language} as {listed(exact)}.", "say which, in place of it.", where="translate"

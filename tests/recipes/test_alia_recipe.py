@@ -1,0 +1,68 @@
+"""ALIA: settings asked for once, each image painted into each of them, two filters, one edit of an image."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saying import Heard, Said, Saying, chat
+from small_media import picture
+from tiny import encoders, painters
+
+pytest.importorskip("torch")
+NAMES = {"001.Black_footed_Albatross": "Black footed Albatross", "009.Brewer_Blackbird": "Brewer Blackbird"}
+DOMAINS = ["a photo of a bird at sea", "A photo of a bird on snow", "a bird that flies"]
+IMAGES = 24
+SEED = 73
+"""Of a CLIP that takes some of the images for what the set shows."""
+PER_IMAGE = 2 * 2
+"""Two of the three are settings, each painted twice."""
+
+
+def reply(heard: Heard) -> Said:
+    return chat(json.dumps({"domains": DOMAINS}))
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    for i in range(IMAGES):
+        picture(folder / f"{i}.png", colour=20 + 3 * i + 150 * (i % 2))
+    return [{"image": f"{i}.png", "label": list(NAMES)[i % 2]} for i in range(IMAGES)]
+
+
+def test_what_is_asked_and_what_is_left(ran: Any, tmp_path: Path):
+    clip = encoders.clip(tmp_path / "clip", seed=SEED)
+    with Saying(reply) as server:
+        models = {"caption": "fake:shape", "paint": "fake:shape", "embed": f"transformers:{clip}"}
+        found = ran("alia", rows(tmp_path), chat=f"openai:m@{server.url}", **models)
+    [heard] = [heard for heard in server.heard if "messages" in heard.body]
+    lines = heard.prompt.splitlines()
+    shown = [line for line in lines if line.startswith("a text ")]
+    assert len(shown) == len(set(shown)) == 20
+    assert heard.prompt.count("a photo of a bird") == 4
+    assert heard.body["temperature"] == 1.0
+
+    reasons = Counter(row["_reason"] for row in found.refused)
+    assert reasons.pop("no_setting") == IMAGES
+    assert set(reasons) <= {"off_topic", "too_easy", "mislabelled", "not_drawn"}
+    assert reasons["off_topic"] > 0
+    assert reasons["too_easy"] > 0
+    assert reasons["not_drawn"] > 0
+    with sqlite3.connect(found.out / "ledger.sqlite") as ledger:
+        [[painted]] = ledger.execute("select count(*) from answers where role = 'paint'")
+    assert painted == IMAGES * PER_IMAGE
+
+    assert found.made, sorted(found.train[0])
+    print({k: v for k, v in found.made[0].items() if k[0] == '_'})
+    assert max(Counter(row["_root"] for row in found.made).values()) == 1
+    assert len(found.made) <= 0.2 * IMAGES
+    for row in found.made:
+        assert row["label"] == found.real[row["_root"]]["label"]
+        [edit] = [json.loads(entry["drawn"]) for entry in row["_steps"] if entry["step"] == "repaint"]
+        name = NAMES[row["label"]].lower()
+        assert edit["prompt"].lower() in {f"a photo of a {name} bird at sea", f"a photo of a {name} bird on snow"}
+        assert edit["strength"] == 0.6
