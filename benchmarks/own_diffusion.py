@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +83,9 @@ def main() -> None:
     given = parser.parse_args()
     for per in map(int, given.per.split(",")):
         for draw in range(given.draws):
-            print(json.dumps(case(given.runs, per, draw, given.steps, given.set)), flush=True)
+            with redirect_stdout(sys.stderr):
+                found = case(given.runs, per, draw, given.steps, given.set)
+            print(json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":

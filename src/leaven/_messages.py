@@ -6,7 +6,7 @@ A dialogue may be its JSON text, as it is in a csv file.  What is no dialogue is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -67,7 +67,7 @@ def answered(value: Any, answers: Any) -> list[dict[str, str]]:
     return [{"role": role, "content": plain_string(content)} for pair in pairs for role, content in pair]
 
 
-FILTERS = {
+FILTERS: dict[str, Callable[..., Any]] = {
     "answered": answered,
     "alternates": alternates, "balance": balance, "in_a_row": in_a_row, "longest": longest, "repeats": repeats,
     "turns": turns,

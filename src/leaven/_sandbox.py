@@ -556,6 +556,8 @@ def _rewrite(
     def visit(node: Any, depth: int) -> Any:
         if depth > MOST_DEPTH:
             raise _too_deep()
+        if _counts_made(node):
+            return nodes.Name(_words.MADE, "load", lineno=node.lineno)
         name = type(node).__name__
         if not any(node is own for own in ours):
             _check(node, name, template)
@@ -595,6 +597,14 @@ def _rewrite(
     made: nodes.Template = visit(tree, 0)
     made.set_environment(language())
     return made
+
+
+def _counts_made(node: Any) -> bool:
+    """True of ``count('made')``."""
+    if not (isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name == "count"):
+        return False
+    said = [arg.value for arg in node.args if isinstance(arg, nodes.Const)]
+    return said == ["made"] and len(node.args) == 1 and not (node.kwargs or node.dyn_args or node.dyn_kwargs)
 
 
 def _check(node: Any, name: str, template: bool) -> None:

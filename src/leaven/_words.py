@@ -30,6 +30,8 @@ METHODS = frozenset([
     "split", "splitlines", "startswith", "strip", "title", "upper",
 ])  # fmt: skip
 MAPPING_METHODS = frozenset({"get", "items", "keys", "values"})
+MADE = "__made"
+"""What ``count('made')`` reads; no source can write it."""
 GROUP = frozenset({"count", "diff", "mean", "median", "quantile", "sum"})
 _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul,
@@ -377,8 +379,8 @@ def seconds(value: Any) -> float:
 
 
 def relative(value: Any, image: Any) -> list[dict[str, Any]]:
-    """Boxes in parts of an image's width and height: `label`, and `corners`, the left, upper, right and lower edges from
-    0 to 1 to three digits, as LLaVA tells them to a model that does not see (Liu et al. 2023, arXiv:2304.08485)."""
+    """Boxes in parts of an image's width and height: `label`, and `corners`, the left, upper, right and lower edges
+    from 0 to 1 to three digits, as LLaVA tells them to a model without eyes (Liu et al. 2023, arXiv:2304.08485)."""
     size = getattr(image, "size", None)
     if not isinstance(size, tuple):
         raise Wrong("`relative` needs the image that the boxes are in", "boxes|relative(image)")
@@ -542,7 +544,8 @@ def _on_text(function: Callable[[str], Any]) -> Callable[..., Any]:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    "plain": plain, "tokens": tokens, "has_any": has_any, "relative": relative, "agree": agree, "find": find, "split": split,
+    "plain": plain, "tokens": tokens, "has_any": has_any, "relative": relative, "agree": agree,
+    "find": find, "split": split,
     "seconds": seconds, "softmax": softmax, "argmax": argmax, "from_json": from_json,
     "unpunctuated": unpunctuated, "unwrapped": unwrapped,
     "percent": percent, "join": join, "replace": replace, "round": round_digits,

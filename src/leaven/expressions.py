@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from leaven._words import MADE
 from leaven.errors import RecipeError, nearest
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 LANGUAGE = frozenset([
     "labels", "examples", "rows", "root", "parent", "parents", "record", "count", "median", "mean",
-    "sum", "quantile", "diff", "round_number", "dev",
+    "sum", "quantile", "diff", "round_number", "dev", MADE,
 ])  # fmt: skip
 """Names that the language gives a meaning; they win over columns: record['count'] is the column."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from leaven._words import MADE
 from leaven.context import Context, Rows
 from leaven.draws import Draw
 from leaven.engine.asking import ModelDesk, asking_of
@@ -298,6 +299,7 @@ def _context(op: Operator, record: Record, seed: int, sets: Sets) -> Context:
         "labels": {label: label for label in sorted(counts)},
         "label_field": LABEL,
         "median": float(np.median(list(counts.values()))) if counts else 0.0,
+        MADE: len(rows.get("made", ())),
     }
     models = _Models(source, seed)
 

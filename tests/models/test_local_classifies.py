@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
+from leaven import cli
 from leaven.errors import ModelError
 from leaven.models.calls import Answer, Ask, CallFailed
 from tiny import readers
@@ -93,3 +95,26 @@ def test_labels_that_it_lacks_and_texts_that_are_too_long(own: Path, inference: 
     assert json.loads(short.text) == {"dog": 1.0}
     with pytest.raises(ModelError, match="is BertForMaskedLM of type `bert`, which gives no labels"):
         said(readers.masked(root / "masked"), classify("hello", "dog"))
+
+
+def test_a_run_of_guess_and_translate(tmp_path: Path, own: Path, no_report: None):
+    """Both roles, by the steps that ask them; the same with two workers."""
+    pytest.importorskip("sentencepiece")
+    marian = readers.marian(tmp_path / "marian")
+    (tmp_path / "rows.csv").write_text("text,label\n" + "".join(f"{text},{'ab'[len(text) % 2]}\n" for text in TEXTS))
+    (tmp_path / "recipe.yaml").write_text(
+        "fields: [text, label]\nsteps:\n  - translate: {to: deu}\n  - guess: {among: [travel, banking, weather]}\n"
+        "  - note: {seen: guess}\n"
+    )
+    written = []
+    for workers in (1, 2):
+        out = tmp_path / f"out{workers}"
+        command = ["augment", str(tmp_path / "rows.csv"), "-o", str(out), "-r", str(tmp_path / "recipe.yaml"), "-q"]
+        named = [f"--model=translate=transformers:{marian}", f"--model=classify=transformers:{own}"]
+        assert cli.run([*command, *named, "--workers", f"{workers}"]) == 0
+        written.append([path.read_bytes() for path in sorted((out / "train").iterdir())])
+    assert written[0] == written[1]
+    made = [row for row in pq.read_table(tmp_path / "out1" / "train").to_pylist() if row["_synthetic"]]
+    assert made
+    assert {row["lang"] for row in made} == {"deu"}
+    assert {row["seen"] for row in made} <= {"travel", "banking", "weather"}

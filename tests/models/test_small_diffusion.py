@@ -65,6 +65,15 @@ def test_seed_and_guidance_and_steps_matter(model: SmallDiffusion):
     assert not np.array_equal(first, model.draw(None, seed=1, steps=4))
 
 
+def test_it_begins_from_an_image(model: SmallDiffusion):
+    half = np.full((40, 40, 3), 245, np.uint8)
+    half[:, 20:] = 10  # of two halves: it never saw one
+    near, far = (model.draw("dark", seed=1, steps=10, start=half, strength=s).astype(float) for s in (0.1, 1.0))
+    assert near[:, :4].mean() > 180
+    assert near[:, 4:].mean() < 75
+    assert far.mean() < 90
+
+
 def test_a_label_that_it_never_saw(model: SmallDiffusion):
     with pytest.raises(ModelError, match="never saw the label `gray`; it knows bright, dark"):
         model.draw("gray", seed=0)

@@ -283,7 +283,7 @@ def take_in(
             seed=request.seed,
             given=request.given,
             told=told,
-            pool=recipe.pool if recipe else (),
+            pool=recipe.pool if recipe else None,
         )
         same_data(folder.path, before, dataset)
     except BaseException:

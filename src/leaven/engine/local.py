@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leaven import __version__
+from leaven._words import MADE
 from leaven.asks import GroupFailed
 from leaven.context import Asking, Context, Rows
 from leaven.draws import Draw
@@ -103,6 +104,10 @@ class Engine:
             "label_field": self.label,
             "median": float(np.median(counts)) if counts else 0.0,
         }
+        named = [*(e for step in recipe.steps() for e in step.expressions()), *recipe.texts.values()]
+        self.counts_made = any(MADE in expression.names for expression in named)
+        if self.counts_made:
+            self.constants[MADE] = 0
         self.schema = dataset.schema()
         self.made: list[Piece] = []
         self.passed: list[Piece] = []
@@ -132,6 +137,9 @@ class Engine:
                     self.no_test_row(chain.start, stream, columns)
                 self.flush(stream)
                 self.made += stream.pieces
+                if self.counts_made:
+                    known = sum(len(going(piece.read(["_state"]))) for piece in self.made)
+                    self.constants = {**self.constants, MADE: known}
         return Outcome(self.made, self.passed, self.replaced, self.rounds)
 
     # -- the way of a chain ---------------------------------------------------------------------------------------

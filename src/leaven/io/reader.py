@@ -45,11 +45,11 @@ class Reader:
         named: Mapping[str, str],
         optional: Collection[str] = (),
         told: Callable[[str], None] = lambda what: None,
-        pool: Collection[str] = (),
+        pool: Mapping[str, str] | None = None,
     ) -> None:
         self.told = told
-        self.pool = pool
-        """The fields that rows without a label must have; empty: all."""
+        self.pool = pool or {}
+        """The fields that rows without a label must have, and their types; empty: all that the data has."""
         self.folder, self.fields, self.named, self.optional = folder, dict(fields), dict(named), set(optional)
         self.sets: dict[str, RowSet] = {}
         self.mapped = Mapped({}, {})
@@ -105,7 +105,9 @@ class Reader:
             kind = next((k for k in ("image", "audio") if k in kinds or k in self.named), "text")
             self.fields = {kind: kind, "label": "label"}
             self.optional = {"label"} if kind != "text" else set()
-        self.mapped = mapped = map_columns(table, self.fields, self.named, optional=self.optional)
+        of_pool = self.pool.keys() - self.fields.keys()
+        named = {name: column for name, column in self.named.items() if name not in of_pool}
+        self.mapped = mapped = map_columns(table, self.fields, named, optional=self.optional)
         self.name = table.name
         self.own_ids = ID in table.columns
         self.order = [c for c in table.columns if c not in OURS]
@@ -133,6 +135,8 @@ class Reader:
 
     def alike(self, table: Table, into: str) -> Mapped:
         """The columns of a further table: called as in the data, or as the user said; nothing is guessed."""
+        if into == "pool":
+            self.join_pool(table)
         wanted = {n: t for n, t in self.mapped.types.items() if n in self.mapped.columns}
         if into == "pool":
             wanted = {n: t for n, t in wanted.items() if t != "label"}
@@ -150,6 +154,24 @@ class Reader:
                     f"call it `{column}` there too.",
                 )
         return mapped
+
+    def join_pool(self, table: Table) -> None:
+        """Fields that rows without a label alone have, such as the questions and answers of plain instructions."""
+        import pyarrow as pa
+
+        own = {n: t for n, t in self.pool.items() if n not in self.mapped.types and n not in self.riding}
+        columns = {name: self.named.get(name, name) for name in own}
+        for name, column in columns.items():
+            if column not in table.columns:
+                raise DataError(
+                    f"{table.name} has no column `{column}`, which the recipe needs of rows without a label;"
+                    f" it has {listed(table.columns)}.",
+                    f"call it `{column}` there, or name it: --field {name}=COLUMN",
+                )
+            self.riding_types[name] = arrow_of(own[name]) or pa.string()
+        self.order += [column for column in columns.values() if column not in self.order]
+        mapped = self.mapped
+        self.mapped = Mapped({**mapped.columns, **columns}, {**mapped.types, **own}, mapped.guessed)
 
     def batch(
         self, batch: pa.RecordBatch, mapped: Mapped, table: Table, before: int, into: str, wrong: _Wrong

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
 from leaven.draws import Draw
 from leaven.errors import RecipeError
@@ -36,9 +36,9 @@ RESULT = "result.png"
 FOLDERS = ("image", "images", "examples", "cache", "")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 TASK = """\
-You help with many tasks, from answering questions to working on pictures. You cannot look at a picture yourself: each is \
-a file, and tools that take its name tell you about it, change it or make a new one. Be strict about the names of files: \
-use the ones that were given, and never make one up.
+You help with many tasks, from answering questions to working on pictures. You cannot look at a picture yourself: each \
+is a file, and tools that take its name tell you about it, change it or make a new one. Be strict about the names of \
+files: use the ones that were given, and never make one up.
 
 TOOLS:
 You have these tools:
@@ -54,36 +54,36 @@ When you need no tool, or have something to say to the human, write:
 {THOUGHT} No
 {ANSWER}what you say
 
-A picture that a tool makes is a new file: tell the human its name, letter by letter, and say of no file that is not there \
-that it is.
+A picture that a tool makes is a new file: tell the human its name, letter by letter, and say of no file that is not \
+there that it is.
 
 Previous conversation:
 {history}
 New input: {question}
 Where a tool is needed, use it, and do not guess what is in a picture. The human does not see what tools give back, so \
 repeat what matters of it in your answer. Think step by step."""
-"""Ours: the parts of the prompt in Visual ChatGPT and GPT4Tools, in their order; what is parsed is theirs to the letter."""
+"""In our words: the parts of the prompt that GPT4Tools trains on, in its order; what is parsed is as there."""
 
 
 class ToolDialogue(Make):
     """Make a conversation in which an assistant calls a tool, out of an instruction and the call that it needs.
 
-    The record holds what a model wrote for an image that it knew by words alone and by the name `example.jpg`: `question`,
-    `tool`, `arguments` (a list), and where it was asked for them `result`, what the tool says, and `answer`, what the
-    assistant says then (`result.png` stands in it for a picture that the tool makes).  The image gets a drawn name; the
+    The record holds what a model wrote for an image that it knew by words alone and by the name `example.jpg`:
+    `question`, `tool`, `arguments` (a list), and if it was asked for them `result`, what the tool says, and `answer`,
+    what the assistant says then (`result.png` in it is a picture that the tool makes).  The image gets a drawn name; the
     prompt lists some drawn tools, among them the one that is needed; a tool with `first` is called on the picture that
-    this other one makes.  As in GPT4Tools (Yang et al. 2023, arXiv:2305.18752), with prompts of our own, the image's
-    name in the question too, and what tools say from the model in place of a placeholder.
+    this other one makes.  As in GPT4Tools (Yang et al. 2023, arXiv:2305.18752), but with a prompt in our
+    words, the image's name in the question too, and what tools say from the model in place of a placeholder.
 
-    With `call: false` it is a conversation that needs no tool, of `question` and `answer`; half of these are about an
-    image of a row that `draw` draws.
+    With `call: false` it is a conversation that needs no tool, of `question` and `answer`; in half of them an image was
+    handed over, that of a row which `draw` draws.
 
-    A call that cannot be is refused: of an `unknown_tool`, with `wrong_arguments`, or `not_the_image`; one of a tool that
-    answers in words without them has `no_result`.
+    A call that cannot be is refused: of an `unknown_tool`, with `wrong_arguments`, on a file that is `not_the_image`;
+    that of a tool which answers in words, without these, has `no_result`.
 
     Needs question, tool and arguments; without a call question and answer.
-    Makes `messages`: `system`, then `assistant` and `user` (what a tool gives back) in turn; with `cut` also `instruction`
-    and `output`.
+    Makes `messages`: `system`, then `assistant` and `user` (what a tool gives back) in turn; with `cut` also
+    `instruction` and `output`.
 
     >>> edges = {"name": "Edge Detection On Image", "use": "finds edges", "arguments": ["image"], "makes": "image"}
     >>> asked = {"question": "Where are the edges?", "tool": "edge detection on image", "arguments": ["example.jpg"]}
@@ -93,13 +93,13 @@ class ToolDialogue(Make):
     >>> print(row["messages"][1]["content"])
     Thought: Do I need to use a tool? Yes
     Action: Edge Detection On Image
-    Action Input: images/tsmzklef.png
+    Action Input: cache/kkdwhhip.png
     Observation:
     """
 
     tools: Expr
-    """The tools: a list of `{name, use, arguments: [...], makes: image or text}`, with `first`, the tool whose picture it
-    works on, and `aliases`, other names for it, where there are any.  The first argument of one that sees is `image`."""
+    """The tools: a list of `{name, use, arguments: [...], makes: image or text}`, where needed with `first`, the tool
+    whose picture it works on, and `aliases`, its other names.  The first argument of one that sees is `image`."""
     shown: tuple[int, int] = (2, 5)
     """How many tools the prompt lists, from and to."""
     call: bool = True
@@ -231,7 +231,8 @@ def task(tools: Sequence[Tool], history: str, question: str) -> str:
     """The prompt of the assistant."""
     lines = [f"> {tool.name}: {tool.use}. It is given {' and '.join(_inputs(tool))}." for tool in tools]
     parts: Mapping[str, str] = {
-        "tools": "\n".join(lines), "names": ", ".join(tool.name for tool in tools), "history": history, "question": question,
+        "tools": "\n".join(lines), "names": ", ".join(tool.name for tool in tools),
+        "history": history, "question": question,
         "THOUGHT": THOUGHT, "ACTION": ACTION, "INPUT": INPUT, "OBSERVATION": OBSERVATION, "ANSWER": ANSWER,
     }  # fmt: skip
     return TASK.format_map(parts)

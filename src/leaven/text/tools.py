@@ -18,8 +18,8 @@ EXAMPLE = "example.jpg"
 THOUGHT = "Thought: Do I need to use a tool?"
 ACTION, INPUT, OBSERVATION, ANSWER = "Action: ", "Action Input: ", "Observation:", "AI: "
 _THOUGHTS = re.compile(rf"{re.escape(THOUGHT)} *(Yes|No)")
-_ACTIONS = re.compile(rf"^{ACTION}(.*)$", re.MULTILINE)
-_INPUTS = re.compile(rf"^{INPUT}(.*)$", re.MULTILINE)
+_ACTIONS = re.compile(rf"^[ \t]*{ACTION}(.*)$", re.MULTILINE)
+_INPUTS = re.compile(rf"^[ \t]*{INPUT}(.*)$", re.MULTILINE)
 FORM = "tools: [{name: Edge Detection On Image, use: finds the edges, arguments: [image], makes: image}]"
 
 

@@ -17,8 +17,8 @@ from leaven.models.calls import Answer, Ask, CallFailed
 if TYPE_CHECKING:
     from leaven.models.backends.local.small_diffusion import SmallDiffusion
 
-STEPS, GUIDANCE = 30, 2.0
-NOT_HERE = ("image", "mask", "control", "like", "boxes")
+STEPS, GUIDANCE, STRENGTH = 30, 2.0, 0.6
+NOT_HERE = ("mask", "control", "like", "boxes", "instruct")
 """What it could be given to paint from, and makes nothing of."""
 
 
@@ -65,11 +65,14 @@ class Fitted(Local):
         label = str(said["prompt"]) or None
         if label is not None and label not in model.classes:
             return CallFailed("no_such_label", f"the generator was fitted without the label `{label}`")
+        begun = ask.media[said["image"]] if said.get("image") else None
         pixels = model.draw(
             label,
             seed=int(ask.sampling.get("seed", 0)),
             steps=int(said.get("steps") or STEPS),
             guidance=float(said["guidance"] if said.get("guidance") is not None else GUIDANCE),
+            start=begun.pixels if isinstance(begun, Image) else None,
+            strength=float(said.get("strength") or STRENGTH),
         )
         return Answer("", media=Image.of(pixels))
 

@@ -27,7 +27,7 @@ def read(local: Local, kind: Any) -> Any:
             f"{local.uri} lacks {len(missing)} of the weights that this role needs, such as {missing[0]}.",
             "name a model that was trained for it, not the one that it was trained from.",
         )
-    return model.to(local.device).eval()
+    return model.to(local.device).train(False)
 
 
 def room(tokenizer: Any, model: Any) -> int | None:
