@@ -32,6 +32,11 @@ CHILDREN = {"edit_words": {"n": 3}}
 SHOWN = "{% for row in examples %}{{ row.text }}\n{% endfor %}"
 ALTERED = {"alter_sound": {"n": 2}}
 WARPED = {"warp": {"n": 2, "rotate": [-8, 8]}}
+CALLED = {"question": "text", "tool": "'Cut'", "arguments": "['example.jpg', label]"}
+TOOLS = [
+    {"name": "Cut", "use": "cuts out", "arguments": ["image", "what"], "makes": "image", "first": "Edges"},
+    {"name": "Edges", "use": "finds edges", "arguments": ["image"], "makes": "image"},
+]
 CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "adapter": ([], {"role": "paint", "steps": 1, "size": 8}),
     "add_noise": ([], {"n": 2}),
@@ -99,6 +104,8 @@ CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
         {"among": ["hours", "room"], "without": "'"},
     ),
     "top": ([CHILDREN, {"note": {"luck": "uniform(0, 1)"}}], {"n": 1, "by": "luck", "per": "root"}),
+    "tool_dialogue": ([{"note": CALLED}], {"tools": TOOLS, "shown": [1, 2], "cut": True}),
+    "tool_success": ([CHILDREN], {"of": "text", "to": "parent.text"}),
     "transcript": ([ALTERED], {}),
     "translate": ([], {"via": "spa"}),
     "variability": ([CHILDREN], {"epochs": 3, "folds": 3}),

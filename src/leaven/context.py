@@ -416,6 +416,12 @@ class Context:
         asked = self._asked()
         return await asked.conversation.segment(image, box, self._about(record), nick=asked.nick)
 
+    async def map(self, image: Image, record: Record, *, metre: float | None = None, top: int) -> tuple[Image, str]:
+        """A number for every pixel of an image, as `Conversation.map` has it, and the name of the model."""
+        asked = self._asked()
+        about = self._about(record)
+        return await asked.conversation.map(image, about, metre=metre, top=top, nick=asked.nick)
+
     async def paint(self, prompt: str, record: Record, **how: Any) -> Image:
         """An image of what the prompt says; ``how`` as `Conversation.paint` has it."""
         asked = self._asked()

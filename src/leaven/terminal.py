@@ -277,10 +277,15 @@ class Progress:
         elif not self.live and waited >= 30:
             self.log(self.one_line())
 
-    def say(self, text: str) -> None:
-        """Something that a model does otherwise than asked."""
-        if not self.quiet:
+    def say(self, text: str, *, warning: bool = True) -> None:
+        """Something that a model does otherwise than asked, or where it runs and what it waits for."""
+        if self.quiet:
+            return
+        if warning:
             self.warn(text)
+            return
+        self.clear()
+        print(f"{self.stamp()}{_safe(text)}", file=sys.stderr)
 
     def costs(self) -> str:
         """What this command took so far."""

@@ -62,7 +62,7 @@ class Asked:
         self.ledger = Ledger(folder / "ledger.sqlite" if folder else None)
         self.asker = Asker(self.ledger, Budget(None, 0.0))
         self.said: list[str] = []
-        self.asker.say = self.said.append
+        self.asker.say = lambda text, *, warning=True: self.said.append(text)
         self.conversation = Conversation(self.asker, self.players)
 
     def __call__(self, method: str, *arguments: Any, **how: Any) -> Any:

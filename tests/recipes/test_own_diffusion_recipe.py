@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 
 from leaven.cli import run
+from leaven.engine.folder import Folder
+from leaven.measure.bench import ANYWHERE
+from leaven.measure.roots import Line, Lines
 from leaven.media.image import Image
 from leaven.models.backends.local import small_diffusion
 
@@ -56,6 +59,8 @@ def test_it_paints_each_label_with_no_model_named(ran: Any, tmp_path: Path):
         assert (image.pixels.mean() > 128) == (row["label"] == "bright")
         assert [step["step"] for step in row["_steps"]] == ["paint"]
     assert len({row["image"]["bytes"] for row in found.made}) == 4 * EACH
+    lines = [Line(None, row["_parents"], row["_steps"]) for row in found.made[:2]]  # every real row taught the painter
+    assert Lines(Folder(found.out), {}).roots(["a", "b"], lines).tolist() == [[ANYWHERE], [ANYWHERE]]
     said = json.loads((found.out / "run.json").read_text())
     assert said["models"]["paint.fitted"] == "fitted"
     [folder] = [path for path in (found.out / "states").iterdir() if path.is_dir()]

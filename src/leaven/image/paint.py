@@ -55,8 +55,8 @@ class Paint(Painting, Make):
     scale: float = Field(0.5, ge=0, le=1)
     """How much that image counts."""
     width: int | None = Field(None, ge=8, le=4096)
-    """Pixels from side to side; else as wide as the control, or the image that the boxes were noted on; else the model's
-    own width."""
+    """Pixels from side to side; else as wide as the control, or as the image that the boxes were noted on; else the
+    model's own width."""
     height: int | None = Field(None, ge=8, le=4096)
     """Pixels from top to bottom."""
 

@@ -110,8 +110,8 @@ def read(
     pool: Mapping[str, str] | None = None,
 ) -> Dataset:
     """Read files into ``folder``.  ``fields`` are the recipe's (name -> type), those in ``optional`` may be absent;
-    ``named`` maps a field to a column; ``pool`` are the fields that rows of ``unlabelled`` must have (name -> type), all
-    but the label if none are named.  Without ``fields`` what the data holds decides.
+    ``named`` maps a field to a column; ``pool`` are the fields that rows of ``unlabelled`` must have, with their types,
+    all but the label if none are named.  Without ``fields`` what the data holds decides.
 
     ``test`` is a file or a share of the source, ``given`` a file of candidates made elsewhere.  Raises DataError for
     what cannot be used; nothing is left in the folder then that a run would read.

@@ -53,6 +53,8 @@ class Reader:
         self.folder, self.fields, self.named, self.optional = folder, dict(fields), dict(named), set(optional)
         self.sets: dict[str, RowSet] = {}
         self.mapped = Mapped({}, {})
+        self.of_pool: Collection[str] = ()
+        """The fields that rows without a label alone have."""
         self.riding: dict[str, str] = {}
         self.riding_types: dict[str, pa.DataType] = {}
         self.stored: dict[str, str] = {}
@@ -140,6 +142,8 @@ class Reader:
         wanted = {n: t for n, t in self.mapped.types.items() if n in self.mapped.columns}
         if into == "pool":
             wanted = {n: t for n, t in wanted.items() if t != "label"}
+        else:
+            wanted = {n: t for n, t in wanted.items() if n not in self.of_pool}
         same = {n: c for n, c in self.mapped.columns.items() if c in table.columns and n in wanted}
         said = {n: c for n, c in self.named.items() if c in table.columns and n in wanted}
         mapped = map_columns(table, wanted, {**same, **said}, guess=False)
@@ -172,6 +176,7 @@ class Reader:
         self.order += [column for column in columns.values() if column not in self.order]
         mapped = self.mapped
         self.mapped = Mapped({**mapped.columns, **columns}, {**mapped.types, **own}, mapped.guessed)
+        self.of_pool = own.keys()
 
     def batch(
         self, batch: pa.RecordBatch, mapped: Mapped, table: Table, before: int, into: str, wrong: _Wrong

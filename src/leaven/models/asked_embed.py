@@ -141,7 +141,9 @@ class AskedEmbed:
                 raise ModelError(f"{player.uri} makes no vectors.", "name a server: embed=openai:MODEL@URL")
             if player.limiter is None:
                 (vectors, tokens), tries = await embed(wanted), 1
-                asker.once(f"{player.uri} makes vectors on the {getattr(player, 'device', '') or 'cpu'}.")
+                asker.once(
+                    f"{player.uri} makes vectors on the {getattr(player, 'device', '') or 'cpu'}.", warning=False
+                )
             else:
                 (vectors, tokens), tries = await player.limiter.run(lambda: embed(wanted))
             usd = asker.cost(player, Answer("", tokens_in=tokens))

@@ -46,6 +46,12 @@ class Player(Protocol):
     async def close(self) -> None: ...
 
 
+class Say(Protocol):
+    """Told something once: what a model does otherwise than asked, or where it runs."""
+
+    def __call__(self, text: str, *, warning: bool = True) -> None: ...
+
+
 @dataclass
 class Spend:
     """What this command took so far."""
@@ -86,7 +92,7 @@ class Asker:
         self.spend = Spend()
         self.stopping = False
         self.said: set[str] = set()
-        self.say: Callable[[str], None] = lambda text: None
+        self.say: Say = lambda text, *, warning=True: None
         """Told once of what a model did otherwise than asked."""
         self._settings: dict[tuple[str, str, str, int], tuple[bytes, Any]] = {}
         self._outcomes: dict[str, Counter[str]] = {}
@@ -133,6 +139,8 @@ class Asker:
         row = Row(key, *place, attempt, about.number, ask, player.model, None, usd=0.0)
         try:
             answer, row.tries = await self._played(player, ask, key, play)
+            if where := getattr(player, "where", ""):
+                self.once(f"{player.uri} runs on the {where}.", warning=False)
             row.answer, row.usd = answer, self.cost(player, answer)
             usd = row.usd or 0.0
         except CallFailed as failed:
@@ -229,8 +237,8 @@ class Asker:
         if self.stopping:
             raise Stopped("the run stops.", "the same command goes on.", next_step=True)
 
-    def once(self, text: str) -> None:
+    def once(self, text: str, *, warning: bool = True) -> None:
         """Say something aloud, the first time."""
         if text not in self.said:
             self.said.add(text)
-            self.say(text)
+            self.say(text, warning=warning)

@@ -293,6 +293,20 @@ class Conversation:
         answer = await self._seen("segment", content, {name: image}, about, nick)
         return _image(self.players.player("segment", nick)[1], answer)
 
+    async def map(
+        self, image: Image, about: About, *, metre: float | None = None, top: int = 65535, nick: str | None = None
+    ) -> tuple[Image, str]:
+        """A number for every pixel of an image, a depth or a class, and the name of the model that gave them.
+
+        ``metre`` is how much a metre counts in depths, for a model that measures in metres; other depths run from 0 to
+        ``top``.
+        """
+        name = digest(image.encoded).hex()
+        content = {"image": name, "top": top, **({"metre": metre} if metre is not None else {})}
+        answer = await self._seen("map", content, {name: image}, about, nick)
+        player = self.players.player("map", nick)[1]
+        return _image(player, answer), player.model
+
     async def _seen(
         self, role: str, content: Mapping[str, Any], media: Mapping[str, Any], about: About, nick: str | None
     ) -> Answer:

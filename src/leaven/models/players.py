@@ -44,6 +44,7 @@ PLAYS = {
         "caption",
         "detect",
         "segment",
+        "map",
         "speak",
         "transcribe",
     ),

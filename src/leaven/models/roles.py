@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 State = Mapping[str, Any]
 
 ASKED = (
-    "chat", "complete", "classify", "embed", "translate", "fill", "tag", "caption", "detect", "segment", "paint",
+    "chat", "complete", "classify", "embed", "translate", "fill", "tag", "caption", "detect", "segment", "map", "paint",
     "speak", "transcribe", "sound",
 )  # fmt: skip
 """The roles for which a user may name a model."""

@@ -70,10 +70,10 @@ class ToolDialogue(Make):
 
     The record holds what a model wrote for an image that it knew by words alone and by the name `example.jpg`:
     `question`, `tool`, `arguments` (a list), and if it was asked for them `result`, what the tool says, and `answer`,
-    what the assistant says then (`result.png` in it is a picture that the tool makes).  The image gets a drawn name; the
-    prompt lists some drawn tools, among them the one that is needed; a tool with `first` is called on the picture that
-    this other one makes.  As in GPT4Tools (Yang et al. 2023, arXiv:2305.18752), but with a prompt in our
-    words, the image's name in the question too, and what tools say from the model in place of a placeholder.
+    what the assistant says then (`result.png` in it is a picture that the tool makes).  The image gets a drawn name;
+    the prompt lists some drawn tools, among them the one that is needed; a tool with `first` is called on the picture
+    that this other one makes.  As in GPT4Tools (Yang et al. 2023, arXiv:2305.18752), but with a prompt in our words,
+    the image's name in the question too, and what tools say from the model in place of a placeholder.
 
     With `call: false` it is a conversation that needs no tool, of `question` and `answer`; in half of them an image was
     handed over, that of a row which `draw` draws.
@@ -148,26 +148,26 @@ class ToolDialogue(Make):
         self, record: Record, tools: Tools, ctx: Context, rng: np.random.Generator
     ) -> Record | tuple[str, list[str]]:
         """The image's name and what is said in turn, or why there is nothing: the refused child."""
-        tool = tools.find(str(record["tool"] or ""))
+        tool = tools.find(str(record.get("tool") or ""))
         if tool is None:
-            return record.child().refuse("unknown_tool", str(record["tool"]))
-        given = record["arguments"]
-        parts = [str(part).strip() for part in (given if isinstance(given, list | tuple) else [given])]
+            return self.none(record, "unknown_tool", str(record.get("tool")))
+        given = record.get("arguments")
+        parts = [str(part).strip() for part in (given if isinstance(given, list | tuple) else [given or ""])]
         arguments = tool.fitted(parts)
         if arguments is None:
-            return record.child().refuse("wrong_arguments", f"{', '.join(parts)}: {len(tool.arguments)} wanted")
+            return self.none(record, "wrong_arguments", f"{', '.join(parts)}: {len(tool.arguments)} wanted")
         if tool.sees and arguments[0] != EXAMPLE:
-            return record.child().refuse("not_the_image", arguments[0])
+            return self.none(record, "not_the_image", arguments[0])
         result, closing = (str(record.get(name) or "").strip() for name in ("result", "answer"))
         if tool.makes == "text" and not result:
-            return record.child().refuse("no_result", tool.name)
+            return self.none(record, "no_result", tool.name)
 
         image = file_name(rng)
         first = tools.all.get(tool.first)
         shown = self.listed(tools, [tool, *filter(None, [first])], rng)
         told = tool.sees or rng.random() < 0.5
         scene = self.about(image, record, ctx) if told else ""
-        contents = [task(shown, scene, str(record["question"] or "").replace(EXAMPLE, image))]
+        contents = [task(shown, scene, str(record.get("question") or "").replace(EXAMPLE, image))]
         arguments = [argument.replace(EXAMPLE, image) for argument in arguments]
         if first:
             name = file_name(rng)
@@ -180,18 +180,22 @@ class ToolDialogue(Make):
             closing = f"{closing} {seen}".strip()
         return image, [*contents, call(tool, arguments), observed(seen), answer(closing or seen)]
 
+    def none(self, record: Record, reason: str, detail: str) -> Record:
+        """The child that there is not."""
+        return record.child(dict.fromkeys(self.changes())).refuse(reason, detail)
+
     def talking(
         self, record: Record, tools: Tools, ctx: Context, rng: np.random.Generator
     ) -> Record | tuple[str, list[str]]:
         """As `calling`, without a call."""
-        if not str(record["question"] or "").strip() or not str(record["answer"] or "").strip():
-            return record.child().refuse("empty", "question" if record["answer"] else "answer")
+        if not str(record.get("question") or "").strip() or not str(record.get("answer") or "").strip():
+            return self.none(record, "empty", "question" if record.get("answer") else "answer")
         shown = self.listed(tools, [], rng)
         image, scene = "", ""
         if self.draw and rng.random() < 0.5 and (others := ctx.partners(record, self.draw)):
             image = file_name(rng)
             scene = self.about(image, others[0], ctx)
-        return image, [task(shown, scene, str(record["question"])), answer(str(record["answer"]))]
+        return image, [task(shown, scene, str(record.get("question"))), answer(str(record.get("answer")))]
 
     def listed(self, tools: Tools, needed: Sequence[Tool], rng: np.random.Generator) -> list[Tool]:
         """The tools that the prompt lists, in a drawn order."""

@@ -27,7 +27,7 @@ class ToolSuccess(Note):
     longer has; a last `No` too many does not count.  The arguments of a call, divided at commas, score 0 where one has
     more of them; else the mean of theirs: a file (`.png`) has to be a file, whichever, all others score their BLEU-1.
     It is a success where thoughts and actions score 1 and arguments 0.5 or more; where no tool is to be called, where
-    the first thought is `No` and an answer (`AI: `) is there.  As GPT4Tools evaluates (Yang et al. 2023, arXiv:2305.18752).
+    the first thought is `No` and an answer (`AI: `) is there.  As in GPT4Tools (Yang et al. 2023, arXiv:2305.18752).
 
     Needs two texts.
     Writes `tool_success`, 1 or 0; `thought`, `action` and `inputs`, the scores of the three; the last two are None

@@ -48,6 +48,8 @@ class Fake:
             return Answer("", media=hum(drawn[0]))
         if ask.role == "segment":
             return Answer("", media=filled(ask.content["box"], ask.media[ask.content["image"]]))
+        if ask.role == "map":
+            return Answer("", media=lightness(ask.media[ask.content["image"]], ask.content["top"]))
         if ask.role == "detect":
             return Answer(json.dumps(draws.boxes(ask.content["phrases"], ask.media[ask.content["image"]])))
         if ask.role == "sound":
@@ -111,6 +113,15 @@ def filled(box: Sequence[float], image: Any) -> Image:
     x, y, w, h = map(round, box)
     codes[max(y, 0) : max(y + h, 0), max(x, 0) : max(x + w, 0)] = 1
     return Image.of_codes(codes)
+
+
+def lightness(image: Any, top: int) -> Image:
+    """How light each pixel of an image is beside its others, from 0 to ``top``."""
+    import numpy as np
+
+    light = image.pixels.astype(np.float64).sum(-1)
+    low, high = light.min(), light.max()
+    return Image.of_codes(np.rint((light - low) * (top / max(high - low, 1.0))).astype(np.uint16))
 
 
 class _Draws:

@@ -19,6 +19,7 @@ WHO = {
     "caption": ("captions", "Captions"),
     "detect": ("detects", "Detects"),
     "segment": ("segments", "Segments"),
+    "map": ("maps", "Maps"),
     "transcribe": ("hears", "Hears"),
     "speak": ("reads_aloud", "ReadsAloud"),
 }

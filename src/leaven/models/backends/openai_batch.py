@@ -112,7 +112,7 @@ class OpenAIBatch:
             if known:
                 line.file, batch = known
                 if batch:
-                    asker.once(f"batch {batch} is waited for, which an earlier command handed in.")
+                    asker.once(f"batch {batch} is waited for, which an earlier command handed in.", warning=False)
                 self._follow(line.file, batch, asker)
             else:
                 self._hand_in_soon([line], asker)
@@ -140,7 +140,10 @@ class OpenAIBatch:
                     line.file = file
                 batch = await self._begin(file, sure=True)
                 asker.ledger.begun(file, batch)
-                asker.once(f"{len(some):,} calls wait in batch {batch}; the same command goes on waiting for it.")
+                asker.once(
+                    f"{len(some):,} calls wait in batch {batch}; the same command goes on waiting for it.",
+                    warning=False,
+                )
                 self._follow(file, batch, asker)
         except BaseException as error:
             _fail(lines, error)

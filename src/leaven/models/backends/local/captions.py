@@ -40,12 +40,7 @@ class Captions(Local):
         self._fitting = threading.Lock()
 
     def load(self) -> None:
-        if self.weights.family not in CAPTIONERS and not sees_images(self.weights):
-            raise ModelError(
-                f"{self.uri} is of type `{self.weights.family}`, and writes no captions.",
-                "name BLIP, GIT, or a model that chats about images (LLaVA, Idefics3 ...).",
-            )
-        self._writers[""] = self._opened()
+        self._writers[""] = self.opened()
 
     def unload(self) -> None:
         self._writers.clear()
@@ -72,7 +67,7 @@ class Captions(Local):
             )
         prompt = str(asks[0].content["prompt"])
         goes_on = self.weights.family in CAPTIONERS
-        inputs = self._begun(writer, images, prompt) if goes_on else self._asked(writer, images, prompt)
+        inputs = self._begun(writer, images, prompt) if goes_on else self.asked(writer, images, [prompt] * len(images))
         most = self._most(writer, asks[0].sampling, inputs["input_ids"].shape[1])
         found = writer.write(inputs, [ask.sampling for ask in asks], most, ends_itself=self.weights.family == "blip")
         return [
@@ -102,22 +97,29 @@ class Captions(Local):
         texts = torch.tensor([ids] * len(images))
         return writer.moved({**seen, "input_ids": texts, "attention_mask": torch.ones_like(texts)})
 
-    def _asked(self, writer: Writer, images: Sequence[Any], prompt: str) -> dict[str, Any]:
+    def asked(self, writer: Writer, images: Sequence[Any], prompts: Sequence[str]) -> dict[str, Any]:
+        """Images, each with its prompt, as a model that chats is asked."""
         if not writer.template:
             raise ModelError(
                 f"{self.uri} has no chat template, and is none of the captioners that are known.",
                 "name BLIP, GIT, or a model that was taught to chat about images.",
             )
-        parts = [{"type": "image"}, {"type": "text", "text": prompt or DESCRIBE}]
-        text = writer.rendered([{"role": "user", "content": parts}])
-        inputs: dict[str, Any] = writer.read([text] * len(images), [[image] for image in images], chat=True)
+        parts = [[{"type": "image"}, {"type": "text", "text": prompt or DESCRIBE}] for prompt in prompts]
+        texts = [writer.rendered([{"role": "user", "content": said}]) for said in parts]
+        inputs: dict[str, Any] = writer.read(texts, [[image] for image in images], chat=True)
         return inputs
 
     # -- what was fitted to it ----------------------------------------------------------------------------------------
 
-    def _opened(self) -> Writer:
+    def opened(self) -> Writer:
+        """The model as it lies there, on ``device`` and in ``dtype``.  Raises ModelError where it is no captioner."""
         import transformers as library
 
+        if self.weights.family not in CAPTIONERS and not sees_images(self.weights):
+            raise ModelError(
+                f"{self.uri} is of type `{self.weights.family}`, and writes no captions.",
+                "name BLIP, GIT, or a model that chats about images (LLaVA, Idefics3 ...).",
+            )
         if self.weights.family not in CAPTIONERS:
             return chatting(self, sees=True)
         processor = processor_of(self.weights)
@@ -137,10 +139,10 @@ class Captions(Local):
             described = folder / "config.json"
             whole = Captions(replace(self.weights, place=str(folder), revision=None, described=described))
             whole.device, whole.dtype = self.device, self.dtype
-            return whole._opened()
+            return whole.opened()
         from peft import PeftModel
 
-        writer = self._opened()
+        writer = self.opened()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # of peft, by transformers
             writer.model = PeftModel.from_pretrained(writer.model, folder).merge_and_unload().train(False)

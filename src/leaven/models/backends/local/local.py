@@ -112,6 +112,11 @@ class Local(ABC):
         room.leave(self)
 
     @property
+    def where(self) -> str:
+        """The device that it runs on and its numbers, once it is loaded: `cpu in float32`."""
+        return f"{self.device} in {str(self.dtype).removeprefix('torch.')}" if self._loaded else ""
+
+    @property
     def idle(self) -> bool:
         return self._at_work == 0
 
