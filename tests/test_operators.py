@@ -44,6 +44,7 @@ CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "alter_sound": ([], {"n": 2}),
     "audiomentations": ([], {"transforms": {"Gain": {}}}),
     "ask": ([CHILDREN], {"prompt": "Is this polite? {{ text }}", "into": {"polite": "bool"}}),
+    "annotate": ([{"shade": {"n": 2}}], {"into": "depth", "top": 255}),
     "blanks": ([], {"ratio": 0.5}),
     "boxes": ([{"shade": {"n": 2}}], {"phrases": "[label, 'a square']"}),
     "caption": ([{"shade": {"n": 2}}], {"prompt": "a photo of", "temperature": 1.0, "top_k": 50}),
@@ -119,7 +120,8 @@ CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
 }
 """For each operator the steps before it, and its parameters.  With test rows at hand."""
 MODELS = dict.fromkeys(
-    ("chat", "translate", "speak", "transcribe", "caption", "paint", "sound", "detect", "segment", "tag"), "fake:shape"
+    ("chat", "translate", "speak", "transcribe", "caption", "paint", "sound", "detect", "segment", "map", "tag"),
+    "fake:shape",
 )
 """Who plays the roles that operators ask."""
 MENDED = {
@@ -180,7 +182,7 @@ WORLDS = {"text": texts, "image": images, "unmasked": unmasked, "bare": bare, "a
 OF_WORLD = {
     "adapter": "image",
     **dict.fromkeys(("collage", "instances", "mask", "mix_images", "paste"), "unmasked"),
-    "boxes": "bare",
+    **dict.fromkeys(("annotate", "boxes"), "bare"),
     "layout": "text",
     "structure": "image",
     "cut_switch": "pair",

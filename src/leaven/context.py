@@ -205,6 +205,12 @@ class Context:
         that was cut off finds there what it left."""
         self.told: Callable[[str], None] = _unheard
         """Of a fit: hears how far it is."""
+        self.fitted_further: Any = None
+        """Of a fit that goes on from a model that the user names: who plays the role."""
+
+    def fits_further(self, player: Any, asking: Asking) -> None:
+        """Take who plays the role whose model is fitted, and what texts see."""
+        self.fitted_further, self._asking = player, asking
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -401,9 +407,9 @@ class Context:
     ) -> str:
         """What an image shows or a sound holds, in words."""
         asked = self._asked()
-        how = {**asked.sampling, **more}
+        how = {**asked.sampling, "adapter": adapter or asked.adapter, **more}
         about = self._about(record)
-        return await asked.conversation.caption(item, about, prompt=prompt, adapter=adapter, nick=asked.nick, **how)
+        return await asked.conversation.caption(item, about, prompt=prompt, nick=asked.nick, **how)
 
     async def detect(self, image: Image, phrases: Sequence[str], record: Record, *, at_least: float) -> list[Box]:
         """Where each phrase is seen in an image, the surest first."""

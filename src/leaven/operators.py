@@ -122,6 +122,10 @@ class Operator(BaseModel):
         )
         return found
 
+    def tunes(self) -> str:
+        """The role whose model, which the user names, it fits further; an empty text where it fits none."""
+        return ""
+
     def bind(self, columns: Mapping[str, Column]) -> Self:
         """The operator with what it left to the data resolved, such as the inputs of a prediction."""
         return self

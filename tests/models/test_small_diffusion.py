@@ -158,6 +158,17 @@ def test_images_of_any_size_and_colour():
     assert SmallDiffusion.fit(gray, ["a"] * 9, size=8, steps=1, **TINY).channels == 1
 
 
+def test_no_label_loses_its_last_row_to_those_held_out():
+    y = np.array([0] * 18 + [1, 2], np.int64)
+    for first in (18, 19):
+        seen, held = small_diffusion._held(torch.tensor([first, *(i for i in range(20) if i != first)]), y)
+        assert sorted(seen.tolist() + held.tolist()) == list(range(20))
+        assert len(held) == 2
+        assert {18, 19} <= set(seen.tolist())
+    seen, held = small_diffusion._held(torch.arange(8), np.arange(8))
+    assert seen.tolist() == held.tolist() == list(range(8))
+
+
 def test_what_it_cannot_be_fitted_to():
     with pytest.raises(DataError, match="7 images are too few"):
         SmallDiffusion.fit([BLACK] * 7, ["a"] * 7)

@@ -57,9 +57,8 @@ def reply(heard: Heard) -> Said:
         if (i, j) == (2, 9):
             arguments = ["example.jpg", "foo"]
         result = "a cat on a mat" if tool["makes"] == "text" else "result.png"
-        items.append({
-            "question": question, "tool": name, "arguments": arguments, "result": result, "answer": f"Here is {result}.",
-        })  # fmt: skip
+        said = {"question": question, "tool": name, "arguments": arguments}
+        items.append({**said, "result": result, "answer": f"Here is {result}."})
     return chat(json.dumps({"items": items}))
 
 
@@ -128,6 +127,37 @@ def test_fewer_without_a_call(ran: Any, rows: list[dict[str, Any]], plain: str):
         found = ran("gpt4tools", rows[:1], *options, chat=f"openai:m@{server.url}")
     calls, others = split(found.made)
     assert (len(calls), len(others)) == (23, 6)  # 6.9 rounded down
+
+
+def test_plain_instructions_under_names_of_their_own(ran: Any, rows: list[dict[str, Any]], tmp_path: Path):
+    pool, test = tmp_path / "pool.jsonl", tmp_path / "test.jsonl"
+    pool.write_text('{"ask": "Say it.", "input": null, "reply": "It."}\n' * 2, "utf-8")
+    test.write_text(json.dumps(rows[4]) + "\n", "utf-8")  # which has no plain instructions
+    named = ("--field", "instruction=ask", "--field", "output=reply", "--test", str(test))
+    with Saying(reply) as server:
+        found = ran("gpt4tools", rows[:1], "--unlabelled", str(pool), *named, *FEW, chat=f"openai:m@{server.url}")
+    calls, others = split(found.made)
+    assert (len(calls), len(others)) == (23, 2)
+    assert {row["reply"] for row in others} == {f"{NO}It."}
+    assert all("New input: Say it.\n" in row["ask"] for row in others)
+
+
+def test_what_counts_the_rows_made_so_far(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    rows, pool, recipe = (tmp_path / name for name in ("rows.jsonl", "pool.jsonl", "r.yaml"))
+    rows.write_text("".join(json.dumps({"text": f"row {i} of some"}) + "\n" for i in range(3)), "utf-8")
+    pool.write_text("".join(json.dumps({"text": f"free {i}"}) + "\n" for i in range(20)), "utf-8")
+
+    def ran(n: str) -> tuple[int, str]:
+        steps = [{"edit_words": {"n": 2}}, {"from": "pool"}, {"sample": {"n": n}}, {"edit_chars": {"p": 0.4}}]
+        recipe.write_text(json.dumps({"fields": ["text"], "pool": ["text"], "steps": steps}), "utf-8")
+        command = ["augment", str(rows), "-o", str(tmp_path / f"out {n}"), "-r", str(recipe), "--unlabelled", str(pool)]
+        code = run([*command, "--workers", "1"])
+        return code, " ".join("".join(capsys.readouterr()).split())
+
+    assert "Made 9" in ran("count('made') // 2")[1], "6, and 3 of the pool"
+    code, said = ran("count('pool')")
+    assert code != 0
+    assert "`count(...)` is over a group of records, which only a `keep` sees" in said
 
 
 def test_two_workers_write_the_same_bytes(

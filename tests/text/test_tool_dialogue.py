@@ -13,7 +13,7 @@ from leaven.errors import RecipeError
 from leaven.recipe import read
 from leaven.records import Record
 from leaven.text.tool_dialogue import ToolDialogue
-from leaven.text.tools import thoughts
+from leaven.text._tools import thoughts
 
 TOOLS: list[dict[str, Any]] = read("gpt4tools").let["tools"]
 NAMES = [tool["name"] for tool in TOOLS]

@@ -121,17 +121,19 @@ def qwen2vl(folder: Path) -> Path:
     return folder
 
 
-def blip(folder: Path, seed: int = 0) -> Path:
+def blip(folder: Path, seed: int = 0, known: tuple[str, ...] = (), far: float = 0.4) -> Path:
+    """``known`` are words that it need not spell; ``far`` is how large its weights are."""
     from transformers import BlipConfig, BlipForConditionalGeneration, BlipImageProcessorPil, BlipProcessor
 
     reads = tokens.bert()
+    reads.add_tokens(list(known))
     ends = {
         "bos_token_id": reads.cls_token_id, "eos_token_id": reads.sep_token_id, "sep_token_id": reads.sep_token_id,
         "pad_token_id": reads.pad_token_id,
     }  # fmt: skip
     text = {**HALF, **ends, "vocab_size": len(reads), "encoder_hidden_size": 32, "max_position_embeddings": 64}
     config = BlipConfig(text_config=text, vision_config=VISION, projection_dim=16)
-    spread(fresh(BlipForConditionalGeneration, config), 0.4, seed).save_pretrained(folder)
+    spread(fresh(BlipForConditionalGeneration, config), far, seed).save_pretrained(folder)
     BlipProcessor(BlipImageProcessorPil(size={"height": 32, "width": 32}), reads).save_pretrained(folder)
     return folder
 

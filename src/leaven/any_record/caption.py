@@ -45,6 +45,8 @@ class Caption(Asks, Note):
     """Above 1, tokens that stand in the caption are less likely to come again."""
     min_tokens: int | None = Field(None, ge=1)
     """The shortest caption."""
+    adapter: str | None = None
+    """The step that fitted the captioner to the data: `adapter: own` after `adapter as own: {role: caption, ...}`."""
 
     def writes(self) -> dict[str, Column]:
         return {"caption": Column("caption", frozenset({self.on or "image"}))}

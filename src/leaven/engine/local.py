@@ -547,7 +547,7 @@ class Engine:
         assert self.desk is not None
         op = run.step.op
         who = []
-        for role in sorted(op.roles & set(ASKED)):
+        for role in sorted({*op.roles, op.tunes()} & set(ASKED)):
             over, player = self.desk.players.player(role, getattr(op, "model", None))
             who += [role, over, player.model]
         if fitted := self.adapter(op):
@@ -571,22 +571,35 @@ class Engine:
             f"{self.seed}",
             canonical(self.constants),
             self.models_print(),
-            *([run.step.key, f"{run.round}", self.answers_print(run)] if op.asks() else []),
+            *([run.step.key, f"{run.round}"] if op.asks() else []),
+            *([self.answers_print(run)] if op.asks() or op.tunes() else []),
         ).hex()
         if not self.folder.has_state(name):
             self.reporter.waiting(f"fit {run.step.name}")
             if op.asks():
                 self.folder.save_state(name, self.asked_in_groups(run))
                 return name
-            rows = {s: self.rows_for(s, op.reads() | {self.label, getattr(op, "target", "")}) for s in sets}
+            columns = {*op.reads(), self.label, getattr(op, "target", "")}
+            if op.tunes():  # a text of `let` may name others
+                columns |= {*self.schema.names, *self.written}
+            rows = {s: self.rows_for(s, columns) for s in sets}
             from threadpoolctl import threadpool_limits
 
             ctx = self.context(run, {})
             ctx.folder = self.folder.states / name
             ctx.told = lambda said: self.reporter.waiting(f"fit {run.step.name}: {said}")
+            if op.tunes():
+                self.hand_over(op, ctx)
             with threadpool_limits(1):  # two threads add up in another order: other bytes
                 self.folder.save_state(name, op.fit(rows, ctx))
         return name
+
+    def hand_over(self, op: Operator, ctx: Context) -> None:
+        """To a fit of a model that the user names: who plays its role, and the recipe's texts."""
+        assert self.desk is not None
+        asking = self.asking(op)
+        asking.parameters = {}  # a text is of the row alone
+        ctx.fits_further(self.desk.players.player(op.tunes(), getattr(op, "model", None))[1], asking)
 
     def asked_in_groups(self, run: Run) -> State:
         """What models say about groups of all that comes in.  Raises ModelError where one is not answered: its records

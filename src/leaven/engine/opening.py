@@ -22,14 +22,17 @@ if TYPE_CHECKING:
 
 
 def asks(recipe: Recipe) -> list[Step]:
-    """The steps that ask models."""
-    return [step for step in recipe.steps() if step.op.asks()]
+    """The steps that ask models, or fit one further that the user names."""
+    return [step for step in recipe.steps() if step.op.asks() or step.op.tunes()]
 
 
 def roles_of(recipe: Recipe) -> list[tuple[str, str | None]]:
     """The roles that the steps ask, each with the nick of a second model where one is named."""
     found = {
-        (role, getattr(step.op, "model", None)) for step in asks(recipe) for role in step.op.roles if role in ASKED
+        (role, getattr(step.op, "model", None))
+        for step in asks(recipe)
+        for role in {*step.op.roles, step.op.tunes()}
+        if role in ASKED
     }
     return sorted(found, key=str)
 

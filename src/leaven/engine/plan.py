@@ -7,7 +7,7 @@ records a keep leaves, how long answers are, how many need a repair turn.
 from __future__ import annotations
 
 from collections.abc import Sequence, Sized
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from leaven.engine.local import Engine
 from leaven.engine.part import answered, with_values
 from leaven.engine.rows import to_records
 from leaven.engine.trial import try_out
+from leaven.errors import RecipeError
 from leaven.expressions import Expression
 from leaven.io.dataset import Dataset
 from leaven.models.asker import MOST_OUT, Asker, Player
@@ -179,8 +180,8 @@ class _Planner:
 
         for node in nodes:
             if isinstance(node, Step) and isinstance(node.op, Keep):
-                n = getattr(node.op, "n", None)
-                keeps.append(f"{node.name} n={n}" if isinstance(n, int) else node.name)
+                n = node.values["n"].source if "n" in node.values else getattr(node.op, "n", None)
+                keeps.append(f"{node.name} n={n}" if isinstance(n, int | str) else node.name)
                 records = (records[0] * KEPT, records[1])
                 continue
             tell_keeps()
@@ -229,9 +230,22 @@ class _Planner:
         elif step.op.asks():
             self.asking_of_groups(step, line)
         if isinstance(step.op, Make):
-            each = max(1, step.op.asked() or int(getattr(step.op, "n", 1) or 1)) * self.items(step)
+            op = self.standing(step)
+            each = max(1, op.asked() or int(getattr(op, "n", 1) or 1)) * self.items(step)
             return records[0] * each, records[1] * each
         return records
+
+    def standing(self, step: Step) -> Make:
+        """A make with those of its numbers that the recipe alone decides, such as `n: tools|length`."""
+        constants = self.engine.constants
+        found = {}
+        for name, expression in step.values.items():
+            if expression.names <= constants.keys():
+                with suppress(RecipeError):  # it draws by chance
+                    found[name] = expression(constants)
+        op = with_values(step.op, found) if found else step.op
+        assert isinstance(op, Make)
+        return op
 
     def items(self, step: Step) -> int:
         """The items of the list that a step makes a child of each of, where the recipe holds it; 1 else."""

@@ -515,4 +515,7 @@ def _plain(value: str | None) -> str | None:
 
 def _noted(recipe: Recipe, data: Mapping[str, Column]) -> dict[str, Column]:
     """All columns that the recipe's steps write."""
-    return {n: c for step in recipe.steps() for n, c in advance(step, {}, data).items() if n not in data}
+    found: dict[str, Column] = {}
+    for step in recipe.steps():
+        found.update({n: c for n, c in advance(step, found, data).items() if n not in data})
+    return found

@@ -65,8 +65,8 @@ class Annotate(Note):
         return self.model_copy(update={"type": there})
 
     def writes(self) -> dict[str, Column]:
-        about = frozenset({self.on or "image"})
-        return {self.into: Column(self.type or "map", about), f"{self.into}_by": Column("group", about)}
+        map_ = Column(self.type or "map", frozenset({self.on or "image"}))
+        return {self.into: map_, f"{self.into}_by": Column("group")}  # true of a map that is moved, too
 
     async def note(self, record: Record, ctx: Context) -> Mapping[str, Any]:
         image = record.get(self.on or "image")

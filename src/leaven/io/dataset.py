@@ -192,6 +192,7 @@ def _finish(reader: Reader, share: float | None, seed: int, warnings: list[str])
     picks["source"] = stay
     counts: dict[str, int] = {}
     prints: list[bytes] = []
+    media = any(reader.mapped.types[name] in MEDIA for name in reader.mapped.columns)
     for set_name in SETS:
         piece = source if set_name == "test" and moved is not None else sets.get(set_name)
         if piece is None:
@@ -200,8 +201,9 @@ def _finish(reader: Reader, share: float | None, seed: int, warnings: list[str])
         rows = piece.rows if keep is None else int(keep.sum())
         if rows:
             counts[set_name] = rows
-            rest = reader.riding_types
-            prints.append(write_set(reader.folder, set_name, piece, keep, times[piece.name], rows, rest))
+            prints.append(
+                write_set(reader.folder, set_name, piece, keep, times[piece.name], rows, reader.riding_types, media)
+            )
     for piece in sets.values():
         piece.path.unlink(missing_ok=True)
     mapped = reader.mapped

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from leaven.errors import DataError, brief
 from leaven.io.sorter import Sorter
 from leaven.records import PERSON, canonical, digest, place, source_id
-from leaven.storage import arrow_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -173,9 +172,10 @@ def write_set(
     occurrence: np.ndarray,
     rows: int,
     columns: Mapping[str, pa.DataType],
+    media: bool,
 ) -> bytes:
     """Write the rows that ``keep`` picks in the order of their places, a record batch a part; their fingerprint.
-    Of ``columns`` those that the set lacks are empty in it."""
+    Of ``columns`` those that the set lacks are empty in it; ``media`` says whether any set holds images or sounds."""
     import numpy as np
     import pyarrow as pa
 
@@ -184,7 +184,7 @@ def write_set(
     lacks = [pa.field(column, kind) for column, kind in columns.items() if column not in piece.schema.names]
     schema = pa.schema([pa.field(ID, pa.string()), *held, *lacks])
     [content] = piece.content
-    parts = parts_of(rows, any(f.type == arrow_of("image") for f in held))
+    parts = parts_of(rows, media)
     with Sorter(folder / "sorting", schema, rows, piece.path.stat().st_size, parts) as sorter:
         done = 0
         for batch in piece.batches():

@@ -103,9 +103,12 @@ class Lines:
     @cached_property
     def fitted(self) -> frozenset[str]:
         """The steps that ask a model which an earlier step fitted: all real rows may have taught it."""
+        said = self.folder.describe()
         try:
-            recipe = recorded_recipe(self.folder, self.folder.describe().get("operators", ()))
+            recipe = recorded_recipe(self.folder, said.get("operators", ())) if said else None
         except LeavenError:
+            recipe = None
+        if recipe is None:
             return frozenset()
         return frozenset(step.name for step in recipe.steps() if getattr(step.op, "adapter", None))
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from leaven.errors import RecipeError, listed, nearest, suggest
 from leaven.expressions import LANGUAGE
-from leaven.fields import TYPES, Column, dropped
+from leaven.fields import SCORE, TEXTS, TYPES, VALUE, Column, dropped
 from leaven.operators import Make, Note, Operator
 from leaven.recipe.model import Chain, Fork, Node, Recipe, Start, Step, walk_steps, with_place
 from leaven.storage import MEDIA
@@ -284,8 +284,18 @@ def advance(step: Step, columns: Mapping[str, Column], data: Mapping[str, Column
         after.update({name: data.get(name, column) for name, column in step.op.writes().items()})
     elif isinstance(step.op, Note):
         for name, column in step.op.writes().items():
-            after[step.column(name)] = data.get(name, column) if step.op.name == "note" else column
+            before = data.get(name, columns.get(name)) if step.op.name == "note" else None
+            after[step.column(name)] = column if before is None else _noted_over(before, column, name in data)
     return after
+
+
+def _noted_over(before: Column, column: Column, of_data: bool) -> Column:
+    """What a `note` writes over: of the type that it was; a text that a step wrote is about nothing any more."""
+    if of_data:
+        return before
+    if before.type in TEXTS:
+        return Column(before.type)
+    return column if before.type in (SCORE, VALUE) else before
 
 
 def bind(op: Operator, columns: Mapping[str, Column]) -> Operator:

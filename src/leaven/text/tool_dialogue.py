@@ -12,7 +12,7 @@ from leaven.errors import RecipeError
 from leaven.fields import VALUE, Column
 from leaven.operators import Expr, Make, Text
 from leaven.records import Record
-from leaven.text.tools import (
+from leaven.text._tools import (
     ACTION,
     ANSWER,
     EXAMPLE,
@@ -20,7 +20,7 @@ from leaven.text.tools import (
     OBSERVATION,
     THOUGHT,
     Tool,
-    Tools,
+    ToolTable,
     answer,
     call,
     observed,
@@ -129,7 +129,7 @@ class ToolDialogue(Make):
 
     def make(self, record: Record, ctx: Context) -> Iterator[Record]:
         rng = ctx.rng
-        tools = Tools(self.tools(ctx.values(record), rng))
+        tools = ToolTable(self.tools(ctx.values(record), rng))
         said = self.calling(record, tools, ctx, rng) if self.call else self.talking(record, tools, ctx, rng)
         if isinstance(said, Record):
             yield said
@@ -145,7 +145,7 @@ class ToolDialogue(Make):
         yield record.child(fields, drawn={**drawn, "cut": last})
 
     def calling(
-        self, record: Record, tools: Tools, ctx: Context, rng: np.random.Generator
+        self, record: Record, tools: ToolTable, ctx: Context, rng: np.random.Generator
     ) -> Record | tuple[str, list[str]]:
         """The image's name and what is said in turn, or why there is nothing: the refused child."""
         tool = tools.find(str(record.get("tool") or ""))
@@ -185,7 +185,7 @@ class ToolDialogue(Make):
         return record.child(dict.fromkeys(self.changes())).refuse(reason, detail)
 
     def talking(
-        self, record: Record, tools: Tools, ctx: Context, rng: np.random.Generator
+        self, record: Record, tools: ToolTable, ctx: Context, rng: np.random.Generator
     ) -> Record | tuple[str, list[str]]:
         """As `calling`, without a call."""
         if not str(record.get("question") or "").strip() or not str(record.get("answer") or "").strip():
@@ -197,7 +197,7 @@ class ToolDialogue(Make):
             scene = self.about(image, others[0], ctx)
         return image, [task(shown, scene, str(record.get("question"))), answer(str(record.get("answer")))]
 
-    def listed(self, tools: Tools, needed: Sequence[Tool], rng: np.random.Generator) -> list[Tool]:
+    def listed(self, tools: ToolTable, needed: Sequence[Tool], rng: np.random.Generator) -> list[Tool]:
         """The tools that the prompt lists, in a drawn order."""
         low, high = self.shown
         n = max(int(rng.integers(low, high + 1)), len(needed))

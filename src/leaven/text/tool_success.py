@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from leaven.fields import SCORE, Column
 from leaven.operators import Expr, Note
 from leaven.records import Record
-from leaven.text.tools import ANSWER, actions, inputs, thoughts
+from leaven.text._tools import ANSWER, actions, inputs, thoughts
 
 if TYPE_CHECKING:
     from leaven.context import Context

@@ -35,10 +35,10 @@ MOST = 65535
 class Maps(Local):
     """Plays ``transformers:FOLDER`` for the role ``map``.  Raises ModelError for what gives no number for a pixel.
 
-    Depths of a model that measures in metres (Depth Anything's metric ones, GLPN) are whole parts of a metre, as many as
-    the call says, 1000 where it does not; what is farther than 65535 of them stands at 65535.  Others know only which
-    is nearer than which: these run from 0 to the call's ``top`` within each image, and for DPT and Depth Anything the
-    nearest is the greatest.  Classes are the model's own numbers.
+    Depths of a model that measures in metres (GLPN, the metric models of Depth Anything) are whole parts of a metre, as
+    many as the call says, 1000 where it does not; what is farther than 65535 of them stands at 65535.  Others know only
+    which is nearer than which: these run from 0 to the call's ``top`` within each image, and for DPT and Depth Anything
+    the nearest is the greatest.  Classes are the model's own numbers.
     """
 
     def __init__(self, weights: Weights) -> None:

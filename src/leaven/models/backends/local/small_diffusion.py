@@ -190,7 +190,7 @@ class SmallDiffusion:
             taken = schedule.timesteps
             if start is not None:
                 taken = taken[steps - min(steps, max(1, round(steps * strength))) :]
-                begun = torch.from_numpy(prepared(shrunk(start), self.size, self.channels))[None]
+                begun = centred(torch.from_numpy(prepared(shrunk(start), self.size, self.channels))[None])
                 noise = schedule.add_noise(begun, noise, taken[:1])
             x = noise.to(where)
             for t in taken:
@@ -263,7 +263,7 @@ class _Fit:
 
     def __init__(
         self,
-        x: NDArray[np.float32],
+        x: Pixels,
         y: NDArray[np.int64],
         none: int,
         steps: int,
@@ -280,9 +280,8 @@ class _Fit:
         self.print = blake2b(x.tobytes() + said.encode(), digest_size=16).hexdigest()
         self.where = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         order = torch.randperm(len(x), generator=generator("held", seed))
-        held = max(1, round(HELD * len(x)))
         self.x, self.y = torch.from_numpy(x), torch.from_numpy(y)
-        self.seen, self.held = order[held:], order[:held]
+        self.seen, self.held = _held(order, y)
         self.noising = _schedule("DDPMScheduler")
 
     def run(self, net: Any, folder: Path | None, told: Callable[[Progress], None]) -> Trained:
@@ -351,7 +350,7 @@ class _Fit:
         t = (spread * NOISES).long().clamp(0, NOISES - 1)
         t = t[torch.randperm(len(x), generator=luck)]
         noise = torch.randn(x.shape, generator=luck)
-        x, y, t, noise = (tensor.to(self.where) for tensor in (x, y, t, noise))
+        x, y, t, noise = (tensor.to(self.where) for tensor in (centred(x), y, t, noise))
         noisy = self.noising.add_noise(x, noise, t)
         return of(net(noisy, t, class_labels=y).sample, self.noising.get_velocity(x, noise, t))
 
@@ -436,6 +435,21 @@ class _At:
                 }
 
 
+def _held(order: torch.Tensor, y: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The rows to learn from, and a tenth that is held out, the first of the order; no label loses its last row.
+    Where every row is its label's last, the same rows are looked at."""
+    import torch
+
+    left = np.bincount(y)
+    held: list[int] = []
+    for row in order.tolist():
+        if len(held) < max(1, round(HELD * len(y))) and left[y[row]] > 1:
+            held.append(row)
+            left[y[row]] -= 1
+    seen = order[~torch.isin(order, torch.tensor(held, dtype=order.dtype))]
+    return seen, torch.tensor(held, dtype=order.dtype) if held else seen
+
+
 def needed() -> None:
     """Raises MissingExtra where torch or diffusers are absent."""
     try:
@@ -470,14 +484,19 @@ def shrunk(pixels: Pixels) -> Pixels:
     return found
 
 
-def prepared(pixels: Pixels, size: int, channels: int) -> NDArray[np.float32]:
-    """An image as the net takes it: channels x size x size, from -1 to 1."""
-    x = _tensor(pixels) / 127.5 - 1
+def prepared(pixels: Pixels, size: int, channels: int) -> Pixels:
+    """An image as wide and with as many channels as the net takes it: channels x size x size."""
+    x = _tensor(pixels)
     x = x[:, :1] if channels == 1 else x.expand(-1, 3, -1, -1)
     if x.shape[2:] != (size, size):
         x = _resized(x, (size, size))
-    found: NDArray[np.float32] = x[0].clamp(-1, 1).contiguous().numpy()
+    found: Pixels = x[0].clamp(0, 255).round().numpy().astype(np.uint8)
     return found
+
+
+def centred(x: torch.Tensor) -> torch.Tensor:
+    """Pixels from -1 to 1, as the net takes them."""
+    return x.float() / 127.5 - 1
 
 
 def _tensor(pixels: Pixels) -> torch.Tensor:

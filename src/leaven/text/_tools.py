@@ -53,7 +53,7 @@ class Tool(BaseModel):
         return list(arguments) if len(arguments) == wanted and all(arguments) else None
 
 
-class Tools:
+class ToolTable:
     """A table of tools, by name, in its order.  Raises RecipeError where it is none."""
 
     def __init__(self, table: Any) -> None:
