@@ -411,7 +411,7 @@ def test_wrong_for_a_record(source: str, words: str) -> None:
         ("join(words)", "`join` is a filter"),
         ("a(1)(2)", "only functions and methods can be called"),
         ("max(*words)", "`*` before an argument"),
-        ("count('made')", "`count(...)` is over a group of records, which only a `keep` sees"),
+        ("count('pool')", "`count(...)` is over a group of records, which only a `keep` sees"),
         ("sum(x, per='label')", "which only a `keep` sees"),
         ("median(x, per=['root', 'label']) > 3", "which only a `keep` sees"),
         ("self", "expressions may not"),

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from asked import cli
-from leaven.any_record.ask import Ask
 from leaven.any_record._groups import Shown, drawn, grouped, shared
+from leaven.any_record.ask import Ask
 from leaven.context import Rows
 from leaven.errors import RecipeError
 from loopback.process import Server

@@ -1,4 +1,4 @@
-"""promptmix-image: captions painted, painted images annotated; an epoch shows the real rows and a draw of the made ones."""
+"""promptmix-image: captions painted, painted images annotated; an epoch shows real rows and a draw of the made ones."""
 
 from __future__ import annotations
 

@@ -37,6 +37,11 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
         ("self-train", "needs text, label; --unlabelled FILE"),
         ("judge", "needs text, label; --given FILE; --model chat=URI"),
         (
+            "promptmix-image",
+            "needs image, target; --model chat=URI; --model map=URI; --model paint=URI; "
+            'first: pip install "leaven[image]"',
+        ),
+        (
             "culture-mixup",
             "needs image, sentence, label, boxes, concept; --set concepts.graph=FILE; --set code_switch.lexicon=FILE; "
             'first: pip install "leaven[image]"',

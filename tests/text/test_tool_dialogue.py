@@ -12,8 +12,8 @@ from leaven.context import Context
 from leaven.errors import RecipeError
 from leaven.recipe import read
 from leaven.records import Record
-from leaven.text.tool_dialogue import ToolDialogue
 from leaven.text._tools import thoughts
+from leaven.text.tool_dialogue import ToolDialogue
 
 TOOLS: list[dict[str, Any]] = read("gpt4tools").let["tools"]
 NAMES = [tool["name"] for tool in TOOLS]

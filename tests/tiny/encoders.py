@@ -17,7 +17,8 @@ def spread(model: Any, width: float = 0.2, seed: int = 0) -> Any:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weights in model.parameters():
-            if weights.ndim > 1:
+            constant = weights.numel() and bool((weights == weights.flatten()[0]).all())
+            if weights.ndim > 1 or not constant:  # biases and scales stay; all else was drawn by torch's own generator
                 weights.normal_(0, width, generator=generator)
     return model
 

@@ -13,7 +13,7 @@ from leaven.io.tables import open_table
 from leaven.models import config
 from leaven.models.budget import Budget
 from leaven.models.ledger import Ledger
-from leaven.models.players import Players, nobody
+from leaven.models.players import Players, nobody, seeded
 from leaven.models.roles import ASKED
 
 if TYPE_CHECKING:
@@ -40,6 +40,12 @@ def roles_of(recipe: Recipe) -> list[tuple[str, str | None]]:
 def open_players(recipe: Recipe, named: Mapping[str, str], **how: Any) -> Players:
     """Who plays the roles of a recipe.  Raises ModelError where nobody is named for one."""
     players = Players(named, config.load(), recording=recording, hints=recipe.models, **how)
+    for step in recipe.steps():
+        if (role := step.op.tunes()) and not seeded(uri := players.who(role)[1]):
+            raise ModelError(
+                f"step {step.name} fits a model for {role} further, and {uri or 'none'} is named: it has to run here.",
+                f"--model {role}=transformers:FOLDER",
+            )
     for role, nick in roles_of(recipe):
         over, uri = players.who(role, nick)
         if not over:

@@ -43,7 +43,7 @@ class Structure(Note):
 
     `instances` makes a mask of single things out of the last two again.
 
-    A depth map is not built.  A record without the image or mask is refused as `no_structure`.
+    A depth map is a model's: `annotate`.  A record without the image or mask is refused as `no_structure`.
 
     Needs an image, or a mask.  Writes `structure`, an image of its size.
 

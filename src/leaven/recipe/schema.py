@@ -30,6 +30,9 @@ def schema(folders: Sequence[str] = ()) -> Schema:
     classes = [operators.find(name, folders) for name in operators.names(folders)]
     shared: Schema = {}
     heads = {cls.name: _operator(cls, shared) for cls in classes}
+    of: Schema = shared.get("Draw", {}).get("properties", {}).get("of", {})
+    if "anyOf" in of:  # rows that stand in `let` are drawn by their name
+        of["anyOf"] = [*of["anyOf"], {"type": "string", "description": "A list of rows in `let`."}]
     steps = _ref("steps")
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -68,7 +71,8 @@ def _keys(steps: Schema) -> Schema:
 
 def _fields() -> Schema:
     """Names of fields, or names and types."""
-    kinds = {"anyOf": [{"enum": sorted({*TYPES, VALUE})}, {"type": "array"}]}
+    types = sorted({*TYPES, VALUE})
+    kinds = {"anyOf": [{"enum": [*types, *(f"{name}?" for name in types)]}, {"type": "array"}]}
     return {
         "anyOf": [
             {"type": "array", "items": {"type": "string"}},

@@ -11,6 +11,7 @@ from leaven.engine.opening import recording, roles_of, scored
 from leaven.errors import LeavenError
 from leaven.models import config
 from leaven.models.players import Players
+from leaven.models.roles import FALLBACKS
 from leaven.operators import Make, Note
 from leaven.recipe import Recipe
 from leaven.terminal import WIDTH, cut
@@ -53,8 +54,9 @@ def needs(recipe: Recipe, players: Players) -> str:
     lacking = []
     for role, nick in roles_of(recipe):
         over, uri = players.who(role, nick)
-        model = "--model complete=URI" if role == "complete" and scored(recipe) else "--model chat=URI"
-        found.append(HERE[uri.partition(":")[0]] if over else model)
+        over_chat = role in FALLBACKS and not (role == "complete" and scored(recipe))
+        model = f"{role}.{nick}" if nick else "chat" if over_chat else role
+        found.append(HERE[uri.partition(":")[0]] if over else f"--model {model}=URI")
         if not over:
             continue
         try:
