@@ -12,8 +12,9 @@ def counterfactual_loss(images: Tensor, texts: Tensor, negatives: Tensor, *, tem
     """How far images are from their texts, among all texts of a batch and all counterfactual ones (CFT-CLIP, ACL 2024).
 
     ``images``, ``texts`` and ``negatives`` are embeddings (B x d each, of any length); row i of ``negatives`` is text i
-    with another person in it.  For image i it is -log(exp(s(i, i) / t) / sum), where the sum is of exp(s(i, j) / t) over all
-    texts j and all negatives j, with cosines s; and the mean over the batch; there is no term from text to image.  Returns a scalar.
+    with another person in it.  For image i it is -log(exp(s(i, i) / t) / sum), where the sum is of exp(s(i, j) / t)
+    over all texts j and all negatives j, with cosines s; and the mean over the batch.  There is no term from text to
+    image.  Returns a scalar.
 
     Raises ValueError where the shapes differ.
     """
