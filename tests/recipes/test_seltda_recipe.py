@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import leaven as lv
 from leaven.cli import run
 from leaven.media.image import Image
 from leaven.models.backends.local import tuned_captions
@@ -22,10 +21,7 @@ from tiny import writers
 pytest.importorskip("transformers")
 
 ALL = ("--set", "blend.ratio=9")
-QUICKLY = [
-    f"--set={said}"
-    for said in ("asker.lr=0.03", "asker.epochs=14", "asker.batch=9", "raw.temperature=0.2", "blend.ratio=9")
-]
+QUICKLY = [f"--set={said}" for said in ("asker.lr=0.03", "asker.epochs=14", "asker.batch=9", "raw.temperature=0.2")]
 RAW = {
     ": what is this? answer : dog, dog, puppy.": ("what is this?", ["dog", "dog", "puppy"]),
     "what? why? answer : because": ("what?", ["because"]),
@@ -82,13 +78,15 @@ def test_a_captioner_is_fitted_and_asks_about_the_pool(ran: Any, tmp_path: Path,
 
     tune = tuned_captions.tune
     monkeypatch.setattr(tuned_captions, "tune", spied)
+    monkeypatch.setattr(tuned_captions, "LOOKS", 2)
     found = ran("seltda", rows, "--unlabelled", str(unlabelled), *QUICKLY, caption=uri)
     assert Counter(taught) == {
         ("", "Question: is it a dog? Answer: red,red,car"): 5,
         ("", "Question: is it a dog? Answer: blue"): 5,
     }
-    assert len(found.made) + len(found.refused) == 12, "two of each image of the pool"
-    assert len(found.made) >= 6
+    said = json.loads((found.out / "run.json").read_text())
+    print(said)
+    assert len(found.made) == 10, "as many as real rows"
     right = [
         json.loads(row["answer"]) == (["red", "red", "car"] if int(row["image"]["path"][1]) % 2 else ["blue"])
         for row in found.made
@@ -97,8 +95,6 @@ def test_a_captioner_is_fitted_and_asks_about_the_pool(ran: Any, tmp_path: Path,
     assert {row["question"] for row in found.made} & {"is it a dog?"}
     assert len({row["_id"] for row in found.train}) == len(found.train)
     assert {json.loads(row["answer"])[0] for row in found.real.values()} == {"red", "blue"}
-    blended = lv.Run(found.out).blend()
-    assert Counter(row["_synthetic"] for row in blended) == {False: 10, True: 10}, "about 1 to 1"
 
     # Two workers, and a command that was stopped while it fitted: the same bytes.
     again = [str(tmp_path / "rows.jsonl"), "-r", "seltda", "-q", "--unlabelled", str(unlabelled), *QUICKLY]
@@ -108,7 +104,7 @@ def test_a_captioner_is_fitted_and_asks_about_the_pool(ran: Any, tmp_path: Path,
 
         def stopped(at: Any, path: Path, own: str) -> None:
             write(at, path, own)
-            if at.step == 10:
+            if at.step == 7:
                 raise KeyboardInterrupt
 
         patch.setattr(tuned_captions._At, "write", stopped)
