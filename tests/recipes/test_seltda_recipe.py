@@ -84,8 +84,8 @@ def test_a_captioner_is_fitted_and_asks_about_the_pool(ran: Any, tmp_path: Path,
         ("", "Question: is it a dog? Answer: red,red,car"): 5,
         ("", "Question: is it a dog? Answer: blue"): 5,
     }
-    said = json.loads((found.out / "run.json").read_text())
-    print(said)
+    counts = json.loads((found.out / "run.json").read_text())["counts"]
+    assert (counts["read"], counts["made"], counts["kept"], counts["refused"]) == (16, 12, 12, 0)
     assert len(found.made) == 10, "as many as real rows"
     right = [
         json.loads(row["answer"]) == (["red", "red", "car"] if int(row["image"]["path"][1]) % 2 else ["blue"])
@@ -114,11 +114,14 @@ def test_a_captioner_is_fitted_and_asks_about_the_pool(ran: Any, tmp_path: Path,
     assert files(tmp_path / "two" / "train") == files(found.out / "train")
 
     # What was fitted is not fitted again, to repeat the run; another captioner is.
-    monkeypatch.setattr(tuned_captions, "tune", None)
+    def interrupted(*said: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tuned_captions, "tune", interrupted)
     assert run(["verify", str(found.out), "-q"]) == 0
+    assert run([*two, "--seed", "0"]) == 0
     other = writers.blip(tmp_path / "other", seed=1)
-    with pytest.raises(TypeError, match="not callable"):
-        run(["augment", *again, "-o", str(found.out), f"--model=caption=transformers:{other}"])
+    assert run([*two[:-1], f"--model=caption=transformers:{other}"]) == 130
 
 
 def test_what_a_captioner_says_becomes_a_question_and_answers(ran: Any, tmp_path: Path):

@@ -23,10 +23,16 @@ def test_mentions_of_one_thing_share_a_box(ran: Any, clip: str, tmp_path: Path):
     span = {"start": 0, "end": 3, "text": "Ann", "chain": 1}
     box = {"x": 1, "y": 2, "w": 3, "h": 3, "label": "Ann"}
     rows = [{"image": f"{i}.png", "text": f"Ann {i}", "spans": [span], "boxes": [box]} for i in range(2)]
-    mentions = [{"text": "Bob", "chain": 1}, {"text": "a cat", "chain": 2}, {"text": "he", "chain": 1}, {"text": "rain"}]
+    mentions = [
+        {"text": "Bob", "chain": 1},
+        {"text": "a cat", "chain": 2},
+        {"text": "he", "chain": 1},
+        {"text": "rain"},
+    ]
     pool = tmp_path / "pool.jsonl"
     pool.write_text(
-        "".join(json.dumps({"text": f"Bob has a cat {i}, he says", "spans": mentions}) + "\n" for i in range(5)), "utf-8"
+        "".join(json.dumps({"text": f"Bob has a cat {i}, he says", "spans": mentions}) + "\n" for i in range(5)),
+        "utf-8",
     )
     sizes = ["--set", "paint.width=64", "--set", "paint.height=48"]
     found = ran("sluma", rows, "--unlabelled", str(pool), *sizes, paint="fake:shape", embed=clip)

@@ -44,7 +44,9 @@ def decide(out: Path, *lines: Decision) -> None:
 
 def test_what_a_person_kept_enters_a_small_blend_first(tmp_path: Path):
     data, recipe = tmp_path / "bank.csv", tmp_path / "r.yaml"
-    data.write_text("text,label\n" + "".join(f"my card number {i} is lost again,{'ab'[i % 2]}\n" for i in range(40)), "utf-8")
+    data.write_text(
+        "text,label\n" + "".join(f"my card number {i} is lost again,{'ab'[i % 2]}\n" for i in range(40)), "utf-8"
+    )
     recipe.write_text(RECIPE + "blend: {ratio: 0.1}\n", "utf-8")
     bank = Bank(tmp_path / "out", str(data), "-r", str(recipe))
     bank.augment()
