@@ -1,4 +1,4 @@
-"""BiAug: one attribute of one object that is there, changed in caption and image, and its contrary as a hard negative."""
+"""BiAug: an attribute of an object that is there, changed in caption and image, and its contrary as a hard negative."""
 
 from __future__ import annotations
 

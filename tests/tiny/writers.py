@@ -65,13 +65,14 @@ def llama(folder: Path, *, chats: bool = True, drawn: dict[str, Any] | None = No
     return folder
 
 
-def llava(folder: Path) -> Path:
+def llava(folder: Path, room: int = 256) -> Path:
+    """``room`` is its context."""
     from transformers import CLIPImageProcessorPil, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
 
     reads = words("<image>")
     config = LlavaConfig(
         vision_config={"model_type": "clip_vision_model", "projection_dim": 16, **VISION},
-        text_config={"model_type": "llama", **talks(reads)},
+        text_config={"model_type": "llama", **talks(reads, max_position_embeddings=room)},
         image_token_id=reads.convert_tokens_to_ids("<image>"),
         image_seq_length=16,
         vision_feature_layer=-2,

@@ -257,6 +257,12 @@ class _Fit:
             raise DataError(f"{failed.reason}: {failed.detail}.", "leave that row out, or correct it.") from None
         asked = inputs["input_ids"]
         widest = max(len(target) for _, target in texts)
+        longest, whole = self.writer.longest, asked.shape[1] + widest
+        if longest is not None and whole > longest:
+            raise DataError(
+                f"a prompt, its image and a target have {whole:,} tokens, and the model reads {longest:,} in all.",
+                "make them shorter, or name a model that reads more.",
+            )
         pad = int(self.writer.reads.pad_token_id)
         after = torch.tensor([target + [pad] * (widest - len(target)) for _, target in texts], device=asked.device)
         there = torch.tensor([[1] * len(target) + [0] * (widest - len(target)) for _, target in texts])
