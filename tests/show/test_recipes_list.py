@@ -38,7 +38,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
         ("judge", "needs text, label; --given FILE; --model chat=URI"),
         (
             "promptmix-image",
-            "needs image, target; --model chat=URI; --model map=URI; --model paint=URI; "
+            "needs image, target; --model caption=URI; --model map=URI; --model paint=URI; "
             'first: pip install "leaven[image]"',
         ),
         (

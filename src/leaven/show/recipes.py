@@ -51,10 +51,14 @@ def needs(recipe: Recipe, players: Players) -> str:
     found += ["--unlabelled FILE"] if recipe.pool else []
     found += ["--given FILE"] if any(chain.start == "given" for chain in recipe.chains) else []
     found += [f"--set {name}=FILE" for name in dict.fromkeys(FILE.findall(recipe.text))]
+    found += [SEES] if _looks_and_reads(recipe) and "embed" not in players.named else []
     lacking = []
-    for role, nick in roles_of(recipe):
+    roles = roles_of(recipe)
+    for role, nick in roles:
         over, uri = players.who(role, nick)
         over_chat = role in FALLBACKS and not (role == "complete" and scored(recipe))
+        if role in OWN and ("chat", None) not in roles:  # a chat model could, and one of its own is smaller and better
+            over_chat = False
         model = f"{role}.{nick}" if nick else "chat" if over_chat else role
         found.append(HERE[uri.partition(":")[0]] if over else f"--model {model}=URI")
         if not over:
@@ -70,6 +74,25 @@ def needs(recipe: Recipe, players: Players) -> str:
     ]
     said = "needs " + "; ".join(dict.fromkeys(filter(None, (part.strip() for part in found))))
     return said + (f"; first: {'; '.join(dict.fromkeys(lacking))}" if lacking else "")
+
+
+OWN = ("caption", "tag")
+"""Roles for which one names a model of their own, though a chat model can play them."""
+SEES = "--model embed=transformers:FOLDER"
+"""One that puts images or sounds beside texts: CLIP, CLAP."""
+
+
+def _looks_and_reads(recipe: Recipe) -> bool:
+    """Whether a step holds images or sounds against texts."""
+    for step in recipe.steps():
+        if step.op.name not in ("match", "zero_shot"):
+            continue
+        on = getattr(step.op, "on", None)
+        types = {recipe.fields.get(name, "") for name in ([on] if isinstance(on, str) else on or ())}
+        alone = step.op.name == "match" and len(types) == 1 and getattr(step.op, "to", None) is None
+        if types & {"image", "audio"} and not alone:
+            return True
+    return False
 
 
 def _kind(recipe: Recipe) -> str:
