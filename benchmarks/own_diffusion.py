@@ -31,7 +31,7 @@ Written by `python benchmarks/own_diffusion.py --runs FOLDER > benchmarks/own_di
 to make of it. 8 x 8 pixels; a draw is so many rows a label of 1,000, and the generator is fitted to these alone. `-r
 own-diffusion --set own.steps=600 --set paint.steps=10`: twice as many images as rows, those that a student kept.
 Accuracy in % of the 797 other rows, gains in points with 95 % intervals over test rows and three seeds, all with
-image features + linear, which has the verdict; in the last but one columns with a thumbnail of 8 x 8 + linear.
+image features + linear, which has the verdict; the last two columns of numbers with a thumbnail of 8 x 8 + linear.
 *Best*: the step whose weights were taken, of all that were trained. *Real + made* is at the ratio 2, each made row
 counting as a real one, then as a fifth of one; *trivial-augment* is the baseline that costs nothing.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -35,6 +36,17 @@ def inference(root: Path) -> Path:
     return readers.classifier(root / "inference", ["contradiction", "neutral", "ENTAILMENT"])
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """For what transformers does itself: on so little several threads mostly wait for each other, for seconds."""
+    import torch
+
+    several = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(several)
+
+
 def classify(text: str, *among: str) -> Ask:
     return Ask("classify", {"text": text, "among": list(among)})
 
@@ -45,7 +57,7 @@ def probs(folder: Path, *asks: Ask) -> list[dict[str, float]]:
     return [json.loads(one.text) for one in found if isinstance(one, Answer)]
 
 
-def test_own_labels_as_transformers_gives_them(own: Path):
+def test_own_labels_as_transformers_gives_them(own: Path, one_thread: None):
     from transformers import pipeline
 
     expected = pipeline("text-classification", model=str(own), top_k=None)(TEXTS)
@@ -69,7 +81,7 @@ def test_some_of_the_labels_share_what_they_have(own: Path):
     )
 
 
-def test_any_labels_by_inference_as_transformers_does(inference: Path):
+def test_any_labels_by_inference_as_transformers_does(inference: Path, one_thread: None):
     from transformers import pipeline
 
     zero = pipeline("zero-shot-classification", model=str(inference))

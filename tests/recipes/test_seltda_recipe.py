@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 
 from leaven.cli import run
+from leaven.engine.folder import Folder
+from leaven.measure.bench import ANYWHERE
+from leaven.measure.roots import Line, Lines
 from leaven.media.image import Image
 from leaven.models.backends.local import tuned_captions
 from saying import Heard, Said, Saying, chat
@@ -95,6 +98,12 @@ def test_a_captioner_is_fitted_and_asks_about_the_pool(ran: Any, tmp_path: Path,
     assert {row["question"] for row in found.made} & {"is it a dog?"}
     assert len({row["_id"] for row in found.train}) == len(found.train)
     assert {json.loads(row["answer"])[0] for row in found.real.values()} == {"red", "blue"}
+
+    lines = Lines(Folder(found.out), {own: i for i, own in enumerate(found.real)})
+    origins = lines.roots(
+        *zip(*[(row["_id"], Line(None, row["_parents"], row["_steps"])) for row in found.made], strict=True)
+    )
+    assert set(origins.flat) == {ANYWHERE}, "no fold is honest about them"
 
     # Two workers, and a command that was stopped while it fitted: the same bytes.
     again = [str(tmp_path / "rows.jsonl"), "-r", "seltda", "-q", "--unlabelled", str(unlabelled), *QUICKLY]

@@ -20,7 +20,7 @@ from leaven.engine.pieces import Piece
 from leaven.engine.recorded_recipe import recorded_recipe
 from leaven.errors import LeavenError
 from leaven.measure.bench import ANYWHERE, NO_ROOT, POOL
-from leaven.operators import Make
+from leaven.operators import Make, Note
 
 WITH = "with"
 """What the history of a child calls the other parents that a step drew."""
@@ -110,7 +110,11 @@ class Lines:
             recipe = None
         if recipe is None:
             return frozenset()
-        return frozenset(step.name for step in recipe.steps() if getattr(step.op, "adapter", None))
+        steps = list(recipe.steps())
+        asking = [step for step in steps if getattr(step.op, "adapter", None)]
+        if any(isinstance(step.op, Note) for step in asking):  # what it noted stands in no history, who made it does
+            asking += [step for step in steps if isinstance(step.op, Make)]
+        return frozenset(step.name for step in asking)
 
     @cached_property
     def drawing(self) -> frozenset[str]:

@@ -136,8 +136,9 @@ def _needed(how: Tuning) -> None:
         if how.lora:
             import peft  # noqa: F401
     except ImportError as error:
+        extra = "diffusion" if error.name == "peft" else "torch"
         raise MissingExtra(
-            f"fitting a captioner needs the extra `torch` ({error.name}).", 'pip install "leaven[torch]"'
+            f"fitting a captioner needs the extra `{extra}` ({error.name}).", f'pip install "leaven[{extra}]"'
         ) from None
     said: Any = transformers.logging
     said.set_verbosity_error()
