@@ -96,6 +96,7 @@ def test_another_blend_of_the_same_run(desk: Path, capsys: Captured):
     assert re.search(r"Blend     took 60 of the \d+ kept \(ratio 1\.0\)", out)
 
 
+@pytest.mark.usefixtures("no_report")
 def test_recipes_prints_files_that_run(desk: Path, capsys: Captured):
     ran = ["-r", "mine.yaml", "-q", "--workers", "1"]
     for name in recipe.names():

@@ -80,8 +80,8 @@ def test_limits(wrong: dict[str, Any]):
 
 
 def test_who_does_not_speak():
-    with pytest.raises(ModelError, match="openai does not play speak"):
-        Speak()(ROW, speak="openai:gpt-5-mini")
+    with pytest.raises(ModelError, match="diffusers does not play speak"):
+        Speak()(ROW, speak="diffusers:gpt-5-mini")
 
 
 @pytest.mark.skipif(not which("espeak-ng"), reason="apt install espeak-ng")

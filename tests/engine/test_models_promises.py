@@ -21,7 +21,7 @@ from loopback.process import Server
 from recordings import recording
 from saying import Heard, Said, Saying, error, rewrites
 
-KILLS = int(os.environ.get("LEAVEN_KILLS", "5"))
+KILLS = int(os.environ.get("LEAVEN_KILLS", "3"))
 
 
 def chat(server: Server | Saying, model: str = "m") -> str:

@@ -18,7 +18,7 @@ from leaven import cli
 HERE = Path(__file__).parent
 ROWS = 2100  # four parts
 FEW, FEW_PER_PART = 525, 250  # four parts too
-KILLS = int(os.environ.get("LEAVEN_KILLS", "5"))
+KILLS = int(os.environ.get("LEAVEN_KILLS", "3"))
 
 
 @pytest.mark.parametrize("recipe", ["classic-text", "recombine", "self-train", str(HERE / "rounds.yaml")])

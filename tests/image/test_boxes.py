@@ -62,7 +62,7 @@ def test_in_a_run(tmp_path: Path, no_report: None):
     steps = [
         {"boxes": {"phrases": ["a dog", "car"], "at_least": 0.6}},
         {"copy": {"each": "boxes", "into": "box"}},
-        {"keep": {"that": "0.01 <= box.share <= 0.8", "reason": "size"}},
+        {"keep": {"that": "0.08 <= box.share <= 0.8", "reason": "size"}},
         {"note": {"area": "box.w * box.h"}},
     ]
     recipe.write_text(json.dumps({"steps": steps}))

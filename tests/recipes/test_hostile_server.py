@@ -14,7 +14,7 @@ from small_media import picture
 
 KINDS = ("429", "500", "503", "garbage", "half", "invalid", "refused")
 BOX = {"x": 8, "y": 4, "w": 30, "h": 20, "label": "cat"}
-N = 8
+N = 5
 
 
 def rows(recipe: str) -> list[dict[str, Any]]:
@@ -36,7 +36,7 @@ def test_broken_answers_cost_records_not_runs(recipe: str, server: Server, tmp_p
     data.write_text("".join(json.dumps(row) + "\n" for row in rows(recipe)), "utf-8")
     plain = [{"instruction": f"Say {i}", "input": "", "output": f"{i}."} for i in range(N)]
     pool.write_text("".join(json.dumps(row) + "\n" for row in plain), "utf-8")
-    server.set(hostile=0.25, hostile_kinds=KINDS)
+    server.set(hostile=0.35, hostile_kinds=KINDS)
     uri = f"openai:m@{server.url}"
     roles = {"chat": uri, "detect": "fake:shape", "paint": "fake:shape"}
     roles |= {"complete": uri} if recipe == "laclip" else {}
@@ -52,8 +52,6 @@ def test_broken_answers_cost_records_not_runs(recipe: str, server: Server, tmp_p
     assert counts["made"] == counts["kept"] + counts["refused"]
     heard = server.counts()
     assert sum(heard["hostile"].values()) > 3
-    again = cli(*command)  # what failed is asked anew, and nothing else
-    assert again.code in (0, 3)
     server.set(hostile=0.0)
     assert cli(*command).code == 0
     last = json.loads((tmp_path / "out" / "run.json").read_text())["counts"]

@@ -45,8 +45,8 @@ def augmented(ran: Any, folder: Path) -> tuple[Any, list[str]]:
     return found, [asked(heard) for heard in server.heard]
 
 
-def test_the_prompts(ran: Any, tmp_path: Path):
-    _, prompts = augmented(ran, tmp_path)
+def test_prompts_rewrites_and_epochs(ran: Any, tmp_path: Path):
+    found, prompts = augmented(ran, tmp_path)
     assert len(prompts) == 4 * len(CAPTIONS)
     pairs = read("laclip").let["pairs"]
     known = {f"{pair['source']} => {pair['target']}": pair["style"] for pair in pairs}
@@ -63,9 +63,6 @@ def test_the_prompts(ran: Any, tmp_path: Path):
         assert lines[8].endswith("=>")
     assert styles == dict.fromkeys(STYLES, len(CAPTIONS))
 
-
-def test_what_is_too_short_is_the_caption_itself(ran: Any, tmp_path: Path):
-    found, _ = augmented(ran, tmp_path)
     assert not found.refused
     said = Counter((row["image"]["path"], row["caption"]) for row in found.made)
     assert said["0.png", "a dog => runs home"] == 4  # "A", of one word
@@ -73,9 +70,6 @@ def test_what_is_too_short_is_the_caption_itself(ran: Any, tmp_path: Path):
     assert said["6.png", "said anew"] == 4
     assert Counter(row["style"] for row in found.made) == dict.fromkeys(STYLES, len(CAPTIONS))
 
-
-def test_one_of_five_an_epoch(ran: Any, tmp_path: Path):
-    found, _ = augmented(ran, tmp_path)
     blended = lv.Run(found.out).blend(one_per="root", redraw="epoch")
     assert len(blended) == len(CAPTIONS)
     own = 0

@@ -20,7 +20,7 @@ from leaven.models.backends.local import small_diffusion
 
 pytest.importorskip("diffusers")
 
-EACH = 34
+EACH = 8
 TINY = ("--set", "own.steps=20", "--set", "own.lr=0.01", "--set", "paint.steps=1")
 
 
@@ -28,6 +28,7 @@ TINY = ("--set", "own.steps=20", "--set", "own.lr=0.01", "--set", "paint.steps=1
 def quickly() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(small_diffusion, "CHECKED", 24)
+        patch.setattr("leaven.io.sets.MEDIA_PER_PART", 8)
         yield
 
 
