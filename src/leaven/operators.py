@@ -7,6 +7,7 @@ the check of a recipe, the command line and the docs read fields, limits and hel
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
 import importlib.util
 import inspect
 import re
@@ -14,6 +15,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -305,6 +307,13 @@ def _builtin(name: str) -> Any:
     return None
 
 
+class _AsItStands(importlib.machinery.SourceFileLoader):
+    """Compiles a file as it stands: what Python keeps compiled goes by second and size, and an edit may keep both."""
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _load(path: Path) -> Any:
     """Import a user's operator under a name of its own, so that a worker process can find its class again.
 
@@ -313,7 +322,7 @@ def _load(path: Path) -> Any:
     content = path.read_bytes()
     module_name = f"leaven_operators_{path.stem}_{digest(str(path), content, size=6).hex()}"
     if module_name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(module_name, path)
+        spec = importlib.util.spec_from_file_location(module_name, path, loader=_AsItStands(module_name, str(path)))
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
