@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaven.errors import MissingExtra, ModelError
 from leaven.media.resampled import resampled
+from leaven.models.backends.local.pictures import pillow
 from leaven.models.backends.local.weights import find
 from leaven.models.calls import About, Answer, Ask, CallFailed
 
@@ -164,7 +165,7 @@ class Encoder:
     def _tensors(self, kind: str, items: Sequence[Any], batched: bool) -> Mapping[str, Any]:
         read = self._processors[kind]
         if kind == "image":
-            found = read([_pillow(image) for image in items], return_tensors="pt")
+            found = read([pillow(image) for image in items], return_tensors="pt")
             return {"pixel_values": found["pixel_values"]}
         if kind == "audio":
             rate = int(read.sampling_rate)
@@ -184,14 +185,6 @@ class Encoder:
             max_length=longest,
         )
         return {key: found[key] for key in ("input_ids", "attention_mask") if key in found}
-
-
-def _pillow(image: Any) -> Any:
-    from PIL import Image as pillow
-
-    from leaven.media.image import Image
-
-    return pillow.fromarray(Image(image.encoded, image.path).pixels)  # its pixels go with it
 
 
 def _positions(config: Any) -> int:

@@ -49,14 +49,6 @@ class Captions(Local):
         return settings(ask.sampling), ask.content["prompt"], ask.adapter.name if ask.adapter else ""
 
     def answers(self, asks: Sequence[Ask]) -> list[Answer | CallFailed]:
-        try:
-            return [*self._together(asks)]
-        except CallFailed as failed:
-            if len(asks) == 1:
-                return [failed]
-            return [found for ask in asks for found in self.answers([ask])]
-
-    def _together(self, asks: Sequence[Ask]) -> list[Answer]:
         """The captions of images that are all in order.  Raises CallFailed where one is not."""
         writer = self._writer(asks[0].adapter)
         images = [ask.media[ask.content["item"]] for ask in asks]

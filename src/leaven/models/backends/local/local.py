@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 MOMENT = 0.005
 """Seconds that calls wait on a GPU for others of their kind."""
-SLICE = 30
-"""Characters of an error that a library raised, times ten, are said."""
+MOST_SAID = 300
+"""Characters of an error that a library raised."""
 
 Waiting = tuple[tuple[str, int, str, int], Ask, "asyncio.Future[Answer]"]
 
@@ -70,7 +70,10 @@ class Local(ABC):
 
     @abstractmethod
     def answers(self, asks: Sequence[Ask]) -> list[Answer | CallFailed]:
-        """The answers to calls of one kind, in their order; run in a thread."""
+        """The answers to calls of one kind, in their order; run in a thread.
+
+        Where CallFailed is raised, or an error of a library, each call is answered alone: one of them is at fault.
+        """
 
     def kind(self, ask: Ask) -> Hashable:
         """Calls of one kind may be answered together."""
@@ -187,14 +190,19 @@ class Local(ABC):
         try:
             with torch.inference_mode():
                 return self.answers(asks)
-        except (CallFailed, ModelError, MissingExtra):
+        except (ModelError, MissingExtra):
             raise
+        except CallFailed as failed:
+            return [failed] if len(asks) == 1 else self._one_by_one(asks)
         except torch.OutOfMemoryError:
             if len(asks) > 1:  # one by one they may find room
                 torch.cuda.empty_cache()
-                return [found for ask in asks for found in self._answered([ask])]
+                return self._one_by_one(asks)
             return [CallFailed("no_memory", f"{self.uri} found no room on {self.device}")]
         except (Broken, ValueError, RuntimeError, TypeError, IndexError, KeyError) as error:
             if len(asks) > 1:  # one of them is at fault, not all
-                return [found for ask in asks for found in self._answered([ask])]
-            return [CallFailed("model_error", " ".join(f"{type(error).__name__}: {error}".split())[: 10 * SLICE])]
+                return self._one_by_one(asks)
+            return [CallFailed("model_error", " ".join(f"{type(error).__name__}: {error}".split())[:MOST_SAID])]
+
+    def _one_by_one(self, asks: Sequence[Ask]) -> list[Answer | CallFailed]:
+        return [found for ask in asks for found in self._answered([ask])]

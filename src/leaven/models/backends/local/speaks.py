@@ -34,14 +34,6 @@ class Speaks(Local):
         return ask.role, settings(ask.sampling), len(ask.media)
 
     def answers(self, asks: Sequence[Ask]) -> list[Answer | CallFailed]:
-        try:
-            return [*self._together(asks)]
-        except CallFailed as failed:
-            if len(asks) == 1:
-                return [failed]
-            return [found for ask in asks for found in self.answers([ask])]
-
-    def _together(self, asks: Sequence[Ask]) -> list[Answer]:
         """The answers to calls that are all in order.  Raises CallFailed where one is not."""
         writer = self._writer
         assert writer is not None
