@@ -12,7 +12,8 @@ import pytest
 
 from leaven.errors import DataError, ModelError
 from leaven.models.backends.local import small_diffusion
-from leaven.models.backends.local.small_diffusion import ABOUT, CHECKPOINT, Progress, SmallDiffusion
+from leaven.models.backends.local.fitting import CHECKPOINT, Progress
+from leaven.models.backends.local.small_diffusion import ABOUT, SmallDiffusion
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")

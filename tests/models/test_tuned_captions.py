@@ -12,9 +12,10 @@ import pytest
 
 from leaven.errors import DataError, ModelError
 from leaven.media.image import Image
-from leaven.models.backends.local import tuned_captions
+from leaven.models.backends.local import fitting, tuned_captions
 from leaven.models.backends.local.captions import Captions
-from leaven.models.backends.local.tuned_captions import CHECKPOINT, Example, Lora, Tuning, tune
+from leaven.models.backends.local.fitting import CHECKPOINT
+from leaven.models.backends.local.tuned_captions import Example, Lora, Tuning, tune
 from leaven.models.backends.local.weights import Weights, find
 from leaven.models.calls import Adapter, Ask
 from tiny import writers
@@ -129,19 +130,19 @@ def test_the_same_bytes_again_and_after_a_stop(
     one = run("one")
     torch.manual_seed(2)
     assert run("two") == one
-    write = tuned_captions._At.write
+    write = fitting.Course.write
 
-    def stopped(where: Any, path: Path, own: str) -> None:
-        write(where, path, own)
+    def stopped(where: Any, path: Path) -> None:
+        write(where, path)
         if where.step == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(tuned_captions._At, "write", stopped)
+    monkeypatch.setattr(fitting.Course, "write", stopped)
     with pytest.raises(KeyboardInterrupt):
         run("three")
     assert (tmp_path / "three" / CHECKPOINT).is_file()
     steps: list[int] = []
-    monkeypatch.setattr(tuned_captions._At, "write", lambda where, path, own: steps.append(where.step))
+    monkeypatch.setattr(fitting.Course, "write", lambda where, path: steps.append(where.step))
     assert run("three") == one
     assert steps == [4, 5, 6], "it went on from the third"
     said = json.loads(one["adapter_config.json"])

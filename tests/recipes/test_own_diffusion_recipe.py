@@ -16,7 +16,7 @@ from leaven.engine.folder import Folder
 from leaven.measure.bench import ANYWHERE
 from leaven.measure.roots import Line, Lines
 from leaven.media.image import Image
-from leaven.models.backends.local import small_diffusion
+from leaven.models.backends.local import fitting, small_diffusion
 
 pytest.importorskip("diffusers")
 
@@ -71,17 +71,17 @@ def test_it_paints_each_label_with_no_model_named(ran: Any, tmp_path: Path):
     again = [str(tmp_path / "rows.jsonl"), "-r", "own-diffusion", "-q", *TINY]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("leaven.cli.write_report", lambda *_: None)
-        fit = small_diffusion._At.write
+        fit = fitting.Course.write
 
-        def stopped(at: Any, path: Path, own: str) -> None:
-            fit(at, path, own)
+        def stopped(at: Any, path: Path) -> None:
+            fit(at, path)
             if at.step == 10:
                 raise KeyboardInterrupt
 
-        patch.setattr(small_diffusion._At, "write", stopped)
+        patch.setattr(fitting.Course, "write", stopped)
         assert run(["augment", *again, "-o", str(tmp_path / "two"), "--workers", "2"]) == 130
         assert len(list((tmp_path / "two" / "states").glob("*/checkpoint.safetensors"))) == 1
-        patch.setattr(small_diffusion._At, "write", fit)
+        patch.setattr(fitting.Course, "write", fit)
         assert run(["augment", *again, "-o", str(tmp_path / "two"), "--workers", "2"]) == 0
     assert files(tmp_path / "two" / "train") == files(found.out / "train")
 

@@ -17,7 +17,7 @@ from leaven.engine.folder import Folder
 from leaven.measure.bench import ANYWHERE
 from leaven.measure.roots import Line, Lines
 from leaven.media.image import Image
-from leaven.models.backends.local import tuned_captions
+from leaven.models.backends.local import fitting, tuned_captions
 from saying import Heard, Said, Saying, chat
 from tiny import writers
 
@@ -108,15 +108,15 @@ def test_a_captioner_is_fitted_and_asks_about_the_pool(ran: Any, tmp_path: Path,
     # Two workers, and a command that was stopped while it fitted: the same bytes.
     again = [str(tmp_path / "rows.jsonl"), "-r", "seltda", "-q", "--unlabelled", str(unlabelled), *QUICKLY]
     two = ["augment", *again, "-o", str(tmp_path / "two"), "--workers", "2", f"--model=caption={uri}"]
-    write = tuned_captions._At.write
+    write = fitting.Course.write
     with monkeypatch.context() as patch:
 
-        def stopped(at: Any, path: Path, own: str) -> None:
-            write(at, path, own)
+        def stopped(at: Any, path: Path) -> None:
+            write(at, path)
             if at.step == 7:
                 raise KeyboardInterrupt
 
-        patch.setattr(tuned_captions._At, "write", stopped)
+        patch.setattr(fitting.Course, "write", stopped)
         assert run(two) == 130
     assert len(list((tmp_path / "two" / "states").glob("*/checkpoint.safetensors"))) == 1
     assert run(two) == 0

@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import json
 import math
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leaven.errors import DataError, MissingExtra, ModelError
+from leaven.models.backends.local.fitting import HELD, Progress, Trained, generator, nobody, one_thread, run, write
 
 if TYPE_CHECKING:
     import torch
@@ -34,14 +33,12 @@ if TYPE_CHECKING:
 
 ABOUT = "small-diffusion.json"
 """The file that says what the folder holds: classes, sizes, channels, and how it was trained."""
-CHECKPOINT = "checkpoint.safetensors"
 SIZES = (8, 64)
 FEWEST = 8
 """With fewer images there is nothing to learn a generator from."""
 NOISES = 1000
 HIDDEN = 0.1
 """The share of labels that are hidden, so that it learns to go without."""
-HELD = 0.1
 CHECKED = 256
 """Noisy images of held-out rows, always the same, by which training stops."""
 CHECKS = 40
@@ -51,34 +48,6 @@ PATIENCE = 6
 DECAY = 0.999
 WARM = 100
 CLIP = 1.0
-
-
-class Progress(NamedTuple):
-    """How far training is; ``rate`` steps a second, ``left`` seconds, ``held`` the loss on the held-out rows."""
-
-    step: int
-    steps: int
-    rate: float
-    left: float
-    loss: float
-    held: float
-
-    def __str__(self) -> str:
-        minutes, seconds = divmod(round(self.left), 60)
-        told = f"{self.step:,} of {self.steps:,} steps, {self.rate:.1f}/s, at most {minutes}:{seconds:02d} left"
-        return f"{told}, loss {self.loss:.3f}, on held-out rows {self.held:.3f}"
-
-
-def _nobody(progress: Progress) -> None:
-    """Nobody is told."""
-
-
-class Trained(NamedTuple):
-    """How training went: the step whose weights were taken, the last one, and the loss there on held-out rows."""
-
-    best: int
-    last: int
-    held: float
 
 
 @dataclass(frozen=True)
@@ -112,7 +81,7 @@ class SmallDiffusion:
         flip: bool = False,
         seed: int = 0,
         folder: Path | None = None,
-        told: Callable[[Progress], None] = _nobody,
+        told: Callable[[Progress], None] = nobody,
     ) -> SmallDiffusion:
         """Train on images (height x width, or x 3; uint8; of any sizes) and their labels, None for an unknown one.
 
@@ -147,8 +116,7 @@ class SmallDiffusion:
             x = np.stack([prepared(pixels, size, channels) for pixels in small])
             y = np.array([len(classes) if label is None else code[label] for label in labels], np.int64)
             net = _net(size, channels, width, len(classes) + 1)
-            how = _Fit(x, y, len(classes), steps, lr, batch, flip, seed)
-            trained = how.run(net, folder, told)
+            trained = run(_Fit(net, x, y, len(classes), steps, lr, batch, flip, seed), folder, told)
         net.train(False)
         return cls(classes, size, channels, shown, trained, net)
 
@@ -219,15 +187,15 @@ class SmallDiffusion:
             "shown": self.shown,
             "trained": self.trained._asdict(),
         }
-        _write(folder / "unet" / "config.json", _json({**_plain(self.net.config), "_class_name": "UNet2DModel"}))
+        write(folder / "unet" / "config.json", _json({**_plain(self.net.config), "_class_name": "UNet2DModel"}))
         schedule = _schedule("DDIMScheduler")
-        _write(
+        write(
             folder / "scheduler" / "scheduler_config.json",
             _json({**_plain(schedule.config), "_class_name": "DDIMScheduler"}),
         )
         weights = {name: tensor.cpu().contiguous() for name, tensor in self.net.state_dict().items()}
-        _write(folder / "unet" / "diffusion_pytorch_model.safetensors", save(weights, {"format": "pt"}))
-        _write(folder / ABOUT, _json(said))
+        write(folder / "unet" / "diffusion_pytorch_model.safetensors", save(weights, {"format": "pt"}))
+        write(folder / ABOUT, _json(said))
 
     @classmethod
     def load(cls, folder: Path) -> SmallDiffusion:
@@ -263,6 +231,7 @@ class _Fit:
 
     def __init__(
         self,
+        net: Any,
         x: Pixels,
         y: NDArray[np.int64],
         none: int,
@@ -273,6 +242,7 @@ class _Fit:
         seed: int,
     ) -> None:
         import torch
+        from diffusers.training_utils import EMAModel
 
         self.none, self.steps, self.lr, self.batch, self.flip, self.seed = none, steps, lr, batch, flip, seed
         self.every = max(FEWEST_STEPS, steps // CHECKS)
@@ -283,46 +253,19 @@ class _Fit:
         self.x, self.y = torch.from_numpy(x), torch.from_numpy(y)
         self.seen, self.held = _held(order, y)
         self.noising = _schedule("DDPMScheduler")
+        self.patience, self.clip = PATIENCE, CLIP
+        self.net = net.to(self.where).train()
+        self.learnt = list(net.parameters())
+        self.optimiser = torch.optim.AdamW(self.learnt, lr=lr, weight_decay=0.01, betas=(0.9, 0.99))
+        self.mean = EMAModel(self.learnt, decay=DECAY)
 
-    def run(self, net: Any, folder: Path | None, told: Callable[[Progress], None]) -> Trained:
-        """Train ``net`` in place, and leave the best averaged weights in it."""
-        import torch
-        from diffusers.training_utils import EMAModel
-        from torch.nn.functional import mse_loss
+    def rate(self, step: int) -> float:
+        return self.lr * min(1.0, (step + 1) / WARM)
 
-        net.to(self.where).train()
-        weights = list(net.parameters())
-        optimiser = torch.optim.AdamW(weights, lr=self.lr, weight_decay=0.01, betas=(0.9, 0.99))
-        mean = EMAModel(weights, decay=DECAY)
-        at = _At(net, optimiser, mean)
-        if folder:
-            at.read(folder / CHECKPOINT, self.print)
-        began, first, losses = time.monotonic(), at.step, 0.0
-        while at.step < self.steps and not at.over:
-            x, y = self.drawn(at.step)
-            loss = self.loss(net, x, y, generator("noise", self.seed, at.step), mse_loss)
-            for group in optimiser.param_groups:
-                group["lr"] = self.lr * min(1.0, (at.step + 1) / WARM)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(weights, CLIP)
-            optimiser.step()
-            mean.step(weights)
-            at.step += 1
-            losses += float(loss.detach())
-            if at.step % self.every == 0 or at.step == self.steps:
-                at.look(self.look(net, mean, mse_loss))
-                if folder:
-                    at.write(folder / CHECKPOINT, self.print)
-                rate = (at.step - first) / max(1e-9, time.monotonic() - began)
-                since = (at.step - 1) % self.every + 1
-                left = (self.steps - at.step) / rate
-                told(Progress(at.step, self.steps, rate, left, losses / since, at.held))
-                losses = 0.0
-        with torch.no_grad():
-            for own, taken in zip(weights, at.taken, strict=True):
-                own.copy_(taken)
-        return Trained(at.best, at.step, round(at.lowest, 6))
+    def learn(self, step: int) -> float:
+        loss = self.loss(*self.drawn(step), generator("noise", self.seed, step))
+        loss.backward()
+        return float(loss.detach())
 
     def drawn(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """The images of a step and what is said of them; every row once before any again."""
@@ -340,11 +283,10 @@ class _Fit:
             x = torch.where(mirrored[:, None, None, None], x.flip(3), x)
         return x, y
 
-    def loss(
-        self, net: Any, x: torch.Tensor, y: torch.Tensor, luck: torch.Generator, of: Callable[..., torch.Tensor]
-    ) -> torch.Tensor:
+    def loss(self, x: torch.Tensor, y: torch.Tensor, luck: torch.Generator) -> torch.Tensor:
         """How wrong the net is about noisy images; their noises are spread evenly from none to all."""
         import torch
+        from torch.nn.functional import mse_loss
 
         spread = (torch.arange(len(x)) + torch.rand(len(x), generator=luck)) / len(x)
         t = (spread * NOISES).long().clamp(0, NOISES - 1)
@@ -352,87 +294,22 @@ class _Fit:
         noise = torch.randn(x.shape, generator=luck)
         x, y, t, noise = (tensor.to(self.where) for tensor in (centred(x), y, t, noise))
         noisy = self.noising.add_noise(x, noise, t)
-        return of(net(noisy, t, class_labels=y).sample, self.noising.get_velocity(x, noise, t))
+        return mse_loss(self.net(noisy, t, class_labels=y).sample, self.noising.get_velocity(x, noise, t))
 
-    def look(self, net: Any, mean: Any, of: Callable[..., torch.Tensor]) -> float:
+    def look(self) -> float:
         """The loss of the averaged weights on the held-out rows, under the same noises each time."""
         import torch
 
-        weights = list(net.parameters())
-        mean.store(weights)
-        mean.copy_to(weights)
-        net.train(False)
+        self.mean.store(self.learnt)
+        self.mean.copy_to(self.learnt)
+        self.net.train(False)
         rows = self.held.repeat(math.ceil(CHECKED / len(self.held)))
         luck = generator("look", self.seed)
         with torch.no_grad():
-            found = [self.loss(net, self.x[some], self.y[some], luck, of) for some in rows.split(64)]
-        net.train()
-        mean.restore(weights)
+            found = [self.loss(self.x[some], self.y[some], luck) for some in rows.split(64)]
+        self.net.train()
+        self.mean.restore(self.learnt)
         return round(float(torch.stack(found).mean()), 6)
-
-
-class _At:
-    """Where a training stands: all that it takes to go on from here."""
-
-    def __init__(self, net: Any, optimiser: Any, mean: Any) -> None:
-        self.net, self.optimiser, self.mean = net, optimiser, mean
-        self.step = self.best = self.since = 0
-        self.lowest = self.held = math.inf
-        self.taken = [tensor.clone() for tensor in mean.shadow_params]
-
-    @property
-    def over(self) -> bool:
-        return self.since >= PATIENCE
-
-    def look(self, held: float) -> None:
-        """Take the averaged weights where they are the best so far."""
-        self.held, self.since = held, self.since + 1
-        if held < self.lowest:
-            self.lowest, self.best, self.since = held, self.step, 0
-            self.taken = [tensor.clone() for tensor in self.mean.shadow_params]
-
-    def tensors(self) -> Weights:
-        weights = list(self.net.parameters())
-        found: Weights = {}
-        for i, own in enumerate(weights):
-            moments = self.optimiser.state[own]
-            found |= {f"weight {i}": own.data, f"mean {i}": self.mean.shadow_params[i], f"taken {i}": self.taken[i]}
-            found |= {f"first {i}": moments["exp_avg"], f"second {i}": moments["exp_avg_sq"]}
-        return found
-
-    def write(self, path: Path, own: str) -> None:
-        from safetensors.torch import save
-
-        told = {"of": own, "step": self.step, "best": self.best, "since": self.since}
-        said = {"at": json.dumps({**told, "lowest": self.lowest, "held": self.held})}
-        _write(path, save({name: tensor.cpu().contiguous() for name, tensor in self.tensors().items()}, said))
-
-    def read(self, path: Path, own: str) -> None:
-        """Go on from a checkpoint, where there is one of the same training."""
-        import torch
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, "pt") as file:
-                said = json.loads(file.metadata()["at"])
-                stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
-            return
-        if said.get("of") != own:
-            return
-        self.step, self.best, self.since = said["step"], said["best"], said["since"]
-        self.lowest, self.held = said["lowest"], said["held"]
-        self.mean.optimization_step = self.step
-        with torch.no_grad():
-            for i, weight in enumerate(self.net.parameters()):
-                weight.copy_(stored[f"weight {i}"])
-                self.mean.shadow_params[i].copy_(stored[f"mean {i}"])
-                self.taken[i].copy_(stored[f"taken {i}"])
-                self.optimiser.state[weight] = {
-                    "step": torch.tensor(float(self.step)),
-                    "exp_avg": stored[f"first {i}"].to(weight.device),
-                    "exp_avg_sq": stored[f"second {i}"].to(weight.device),
-                }
 
 
 def _held(order: torch.Tensor, y: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -459,14 +336,6 @@ def needed() -> None:
         raise MissingExtra(
             f"fitting a generator needs the extra `diffusion` ({error.name}).", 'pip install "leaven[diffusion]"'
         ) from None
-
-
-def generator(*said: object) -> torch.Generator:
-    """Random numbers of their own for what is said."""
-    import torch
-
-    key = blake2b("\n".join(map(str, said)).encode(), digest_size=7).digest()
-    return torch.Generator().manual_seed(int.from_bytes(key, "big"))
 
 
 def gray(pixels: Pixels) -> bool:
@@ -511,19 +380,6 @@ def _resized(x: torch.Tensor, to: tuple[int, int]) -> torch.Tensor:
     from torch.nn.functional import interpolate
 
     return interpolate(x, size=(to[1], to[0]), mode="bilinear", antialias=True, align_corners=False)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """While it lasts, torch uses one thread: two add up in another order."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _net(size: int, channels: int, width: int, classes: int) -> Any:
@@ -589,11 +445,3 @@ def _plain(config: Any) -> dict[str, Any]:
 
 def _json(said: Any) -> bytes:
     return (json.dumps(said, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write aside, then rename: whoever is killed leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.aside")
-    aside.write_bytes(data)
-    aside.replace(path)

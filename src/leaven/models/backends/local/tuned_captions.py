@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -24,7 +22,18 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from leaven.errors import DataError, MissingExtra
 from leaven.models.backends.local import room
 from leaven.models.backends.local.captions import CAPTIONERS, Captions
-from leaven.models.backends.local.small_diffusion import Progress, Trained, generator, one_thread
+from leaven.models.backends.local.fitting import (
+    CHECKPOINT,
+    Progress,
+    Trained,
+    apart,
+    drawn,
+    nobody,
+    one_thread,
+    own_luck,
+    run,
+    seeded,
+)
 from leaven.models.backends.local.writer import shown
 from leaven.models.calls import CallFailed
 from leaven.records import digest
@@ -35,10 +44,8 @@ if TYPE_CHECKING:
     from leaven.media.image import Image
     from leaven.models.backends.local.weights import Weights
 
-CHECKPOINT = "checkpoint.safetensors"
 FEWEST = 8
 """With fewer rows there is nothing to fit a model to."""
-HELD = 0.1
 LOOKS = 20
 """So often it looks at the held-out rows, and leaves a checkpoint."""
 PATIENCE = 5
@@ -88,16 +95,12 @@ class Tuned(NamedTuple):
     cut: int
 
 
-def _nobody(progress: Progress) -> None:
-    """Nobody is told."""
-
-
 def tune(
     weights: Weights,
     examples: Sequence[Example],
     how: Tuning,
     folder: Path,
-    told: Callable[[Progress], None] = _nobody,
+    told: Callable[[Progress], None] = nobody,
 ) -> Tuned:
     """Fit a captioner, and leave it in ``folder``: a whole model with its processor, or a LoRA, as safetensors.
 
@@ -118,9 +121,10 @@ def tune(
     player.device, player.dtype = where, torch.float32
     room.make(player, weights, where)
     try:
-        with one_thread(), _own_luck(where):
+        with one_thread(), own_luck(where):
             fit = _Fit(player, examples, how)
-            found = fit.run(folder, told)
+            found = run(fit, folder, told)
+            fit.model.train(False)
             _save(fit, weights, folder)
     finally:
         room.leave(player)
@@ -145,23 +149,12 @@ def _needed(how: Tuning) -> None:
     said.disable_progress_bar()
 
 
-@contextmanager
-def _own_luck(where: str) -> Iterator[None]:
-    """While it lasts torch's random numbers are ours to seed: dropout and new layers draw from no others."""
-    import torch
-
-    with torch.random.fork_rng(range(torch.cuda.device_count()) if where == "cuda" else []):
-        yield
-
-
-def _seeded(*said: object) -> None:
-    import torch
-
-    torch.manual_seed(generator(*said).initial_seed())
-
-
 class _Fit:
-    """One fit: the model, what it learns from, and the way from step to step."""
+    """One fit: the model, what it learns from, and what a step of it is."""
+
+    mean = None
+    patience = PATIENCE
+    clip = CLIP
 
     def __init__(self, player: Captions, examples: Sequence[Example], how: Tuning) -> None:
         import torch
@@ -173,18 +166,17 @@ class _Fit:
         model = self.writer.model
         self.begin = self._begin(model)
         if how.lora:
-            _seeded("lora", how.seed)
+            seeded("lora", how.seed)
             model = _with_lora(model, how.lora)
         self.model = model
+        self.model.train()
         self.learnt = [weight for weight in model.parameters() if weight.requires_grad]
+        self.optimiser = torch.optim.AdamW(self.learnt, lr=how.lr, weight_decay=how.decay)
         self.where = torch.device(player.device)
         self.texts = [self._tokens(example) for example in examples]
-        order = torch.randperm(len(examples), generator=generator("held", how.seed)).tolist()
-        held = max(1, round(HELD * len(examples)))
-        self.held, self.seen = order[:held], order[held:]
+        self.seen, self.held = apart(len(examples), how.seed)
         self.batch = min(how.batch, len(self.seen))
-        self.each = math.ceil(len(self.seen) / self.batch)
-        self.steps = how.epochs * self.each
+        self.steps = how.epochs * math.ceil(len(self.seen) / self.batch)
         self.every = max(1, math.ceil(self.steps / LOOKS))
         rows = [digest(one.image.encoded, one.prompt, one.target) for one in examples]
         said = f"{player.model} {how} {torch.__version__}".encode()
@@ -292,50 +284,18 @@ class _Fit:
             )
             yield told, int((learnt[:, 1:] != NOT_LEARNT).sum())
 
-    def run(self, folder: Path, told: Callable[[Progress], None]) -> Trained:
-        """Fit the model in place, and leave the best weights in it."""
-        import torch
+    def rate(self, step: int) -> float:
+        return self.how.lr * 0.5 * (1 + math.cos(math.pi * step / self.steps))
 
-        optimiser = torch.optim.AdamW(self.learnt, lr=self.how.lr, weight_decay=self.how.decay)
-        at = _At(self.learnt, optimiser)
-        at.read(folder / CHECKPOINT, self.print)
-        began, first, sums, since = time.monotonic(), at.step, 0.0, 0
-        self.model.train()
-        while at.step < self.steps and not at.over:
-            _seeded("dropout", self.how.seed, at.step)
-            rows = self.drawn(at.step)
-            tokens = sum(len(self.texts[i][1]) for i in rows)
-            optimiser.zero_grad(set_to_none=True)
-            whole = 0.0
-            for loss, _ in self.losses(rows):
-                (loss / tokens).backward()
-                whole += float(loss.detach())
-            torch.nn.utils.clip_grad_norm_(self.learnt, CLIP)
-            for group in optimiser.param_groups:
-                group["lr"] = self.how.lr * 0.5 * (1 + math.cos(math.pi * at.step / self.steps))
-            optimiser.step()
-            at.step += 1
-            sums, since = sums + whole / tokens, since + 1
-            if at.step % self.every == 0 or at.step == self.steps:
-                at.look(self.look())
-                at.write(folder / CHECKPOINT, self.print)
-                rate = (at.step - first) / max(1e-9, time.monotonic() - began)
-                left = (self.steps - at.step) / rate
-                told(Progress(at.step, self.steps, rate, left, sums / since, at.held))
-                sums, since = 0.0, 0
-        with torch.no_grad():
-            for own, taken in zip(self.learnt, at.taken, strict=True):
-                own.copy_(taken)
-        self.model.train(False)
-        return Trained(at.best, at.step, at.lowest)
-
-    def drawn(self, step: int) -> list[int]:
-        """The rows of a step: every row once an epoch."""
-        import torch
-
-        order = torch.randperm(len(self.seen), generator=generator("order", self.how.seed, step // self.each))
-        begin = step % self.each * self.batch
-        return [self.seen[i] for i in order[begin : begin + self.batch].tolist()]
+    def learn(self, step: int) -> float:
+        seeded("dropout", self.how.seed, step)
+        rows = drawn(self.seen, self.batch, step, self.how.seed)
+        tokens = sum(len(self.texts[i][1]) for i in rows)
+        whole = 0.0
+        for loss, _ in self.losses(rows):
+            (loss / tokens).backward()
+            whole += float(loss.detach())
+        return whole / tokens
 
     def look(self) -> float:
         """The mean loss of the held-out rows' tokens."""
@@ -346,69 +306,6 @@ class _Fit:
             found = [(float(loss), tokens) for loss, tokens in self.losses(self.held)]
         self.model.train()
         return round(sum(loss for loss, _ in found) / sum(tokens for _, tokens in found), 6)
-
-
-class _At:
-    """Where a fit stands: all that it takes to go on from here."""
-
-    def __init__(self, learnt: Sequence[torch.Tensor], optimiser: Any) -> None:
-        self.learnt, self.optimiser = learnt, optimiser
-        self.step = self.best = self.since = 0
-        self.lowest = self.held = math.inf
-        self.taken = [weight.detach().clone() for weight in learnt]
-
-    @property
-    def over(self) -> bool:
-        return self.since >= PATIENCE
-
-    def look(self, held: float) -> None:
-        """Take the weights where they are the best so far."""
-        self.held, self.since = held, self.since + 1
-        if held < self.lowest:
-            self.lowest, self.best, self.since = held, self.step, 0
-            self.taken = [weight.detach().clone() for weight in self.learnt]
-
-    def write(self, path: Path, own: str) -> None:
-        from safetensors.torch import save_file
-
-        told = {"of": own, "step": self.step, "best": self.best, "since": self.since}
-        stored: dict[str, torch.Tensor] = {}
-        for i, weight in enumerate(self.learnt):
-            stored |= {f"weight {i}": weight.detach(), f"taken {i}": self.taken[i]}
-            for name, moment in self.optimiser.state[weight].items():
-                if name != "step":
-                    stored[f"{name} {i}"] = moment
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.aside")
-        said = {"at": json.dumps({**told, "lowest": self.lowest, "held": self.held})}
-        save_file({name: tensor.cpu().contiguous() for name, tensor in stored.items()}, aside, said)
-        aside.replace(path)
-
-    def read(self, path: Path, own: str) -> None:
-        """Go on from a checkpoint, where there is one of the same fit."""
-        import torch
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, "pt") as file:
-                said = json.loads(file.metadata()["at"])
-                stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
-            return
-        if said.get("of") != own:
-            return
-        self.step, self.best, self.since = said["step"], said["best"], said["since"]
-        self.lowest, self.held = said["lowest"], said["held"]
-        with torch.no_grad():
-            for i, weight in enumerate(self.learnt):
-                weight.copy_(stored[f"weight {i}"])
-                self.taken[i].copy_(stored[f"taken {i}"])
-                if f"exp_avg {i}" in stored:
-                    self.optimiser.state[weight] = {
-                        "step": torch.tensor(float(self.step)),
-                        "exp_avg": stored[f"exp_avg {i}"].to(weight.device),
-                        "exp_avg_sq": stored[f"exp_avg_sq {i}"].to(weight.device),
-                    }
 
 
 def _pictures(images: Sequence[Image]) -> list[Any]:

@@ -1,0 +1,1 @@
+"""How the models of the roles are fitted to a user's rows: a file for each."""

@@ -1,0 +1,64 @@
+"""A small diffusion model of images, from nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from leaven.any_record.fits.way import Said, column_of, first, folder_of, target_of
+from leaven.errors import RecipeError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from leaven.context import Context, Rows
+    from leaven.fields import Column
+    from leaven.operators import State
+
+STEPS, LR = 2000, 2e-3
+
+
+def check(said: Said) -> None:
+    if isinstance(said.input, list):
+        raise RecipeError("a generator is steered by one field.", "input: label")
+
+
+def bound(said: Said, columns: Mapping[str, Column]) -> dict[str, Any]:
+    return {"target": target_of("image", said, columns), "input": said.input or column_of("label", columns)}
+
+
+def reads(said: Said) -> frozenset[str]:
+    return frozenset(filter(None, (said.target, first(said))))
+
+
+def fit(said: Said, rows: Rows, ctx: Context) -> State:
+    from leaven.models.backends.local.fitting import CHECKPOINT
+    from leaven.models.backends.local.small_diffusion import SmallDiffusion
+
+    target, label = str(said.target), first(said)
+    there = rows.table.column(target).is_valid().to_pylist()
+    rows = rows.take([i for i, valid in enumerate(there) if valid])
+    given = rows.column(label) if label and label in rows else [None] * len(rows)
+    with folder_of(ctx) as folder:
+        model = SmallDiffusion.fit(
+            _pixels(rows, target),
+            [None if label is None else str(label) for label in given],
+            size=said.size,
+            steps=said.steps or STEPS,
+            lr=said.lr or LR,
+            flip=said.flip,
+            seed=ctx.seed,
+            folder=folder,
+            told=lambda progress: ctx.told(str(progress)),
+        )
+        model.save(folder)
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+    return {"rows": len(rows), "best": model.trained.best, "last": model.trained.last, "held": model.trained.held}
+
+
+def _pixels(rows: Rows, name: str) -> Iterator[NDArray[np.uint8]]:
+    """The pixels of a column of images, let go one after the other."""
+    for image in rows.column(name):
+        yield image.pixels
+        image.settle()
