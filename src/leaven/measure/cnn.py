@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -78,31 +79,25 @@ def train(net: torch.nn.Module, loss: Callable[[torch.Tensor], torch.Tensor], or
     """One optimiser step a line of ``order``; the rate rises for a tenth of the steps and falls to 0."""
     import torch
 
+    from leaven.train import fit
+
+    def rising(optimiser: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
+        return torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=len(order), pct_start=0.1)
+
     optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=len(order), pct_start=0.1)
     net.train()
-    for rows in torch.from_numpy(order):
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss(rows))
-        optimiser.step()
-        schedule.step()
+    fit(loss, optimiser, torch.from_numpy(order), steps=len(order), schedule=rising, clip=None)
 
 
 @contextmanager
 def alone(luck: int) -> Iterator[None]:
     """Torch with one thread and the random numbers of a seed; as it was before, afterwards."""
-    try:
-        import torch
-    except ImportError:
-        raise MissingExtra("--student cnn needs the extra `torch`.", 'pip install "leaven[torch]"') from None
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(luck)
-            yield
-    finally:
-        torch.set_num_threads(threads)
+    if find_spec("torch") is None:
+        raise MissingExtra("--student cnn needs the extra `torch`.", 'pip install "leaven[torch]"')
+    from leaven.train import alone
+
+    with alone(luck):
+        yield
 
 
 def stage(before: int, width: int) -> torch.nn.Module:

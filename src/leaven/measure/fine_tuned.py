@@ -41,22 +41,25 @@ class FineTuned:
         with alone(luck):
             import torch
 
+            from leaven.train import fit
+
             model, tokenizer = self._load(shares.shape[1])
             weights = shares.sum(axis=1)
             truth = torch.from_numpy((shares / weights[:, None]).astype(np.float32))
             order = drawn(weights, self.steps, BATCH, luck)
             optimiser = torch.optim.AdamW(model.parameters(), lr=self.rate, weight_decay=DECAY)
-            schedule = torch.optim.lr_scheduler.LambdaLR(
-                optimiser, lambda step: min((step + 1) / (WARM * self.steps), (self.steps - step) / self.steps)
-            )
             model.train()
-            for rows in order:
-                optimiser.zero_grad(set_to_none=True)
+
+            def loss(rows: NDArray[np.int64]) -> torch.Tensor:
                 scores = model(**self._tokens(tokenizer, [items[i] for i in rows])).logits
-                torch.autograd.backward(torch.nn.functional.cross_entropy(scores, truth[torch.from_numpy(rows)]))
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                optimiser.step()
-                schedule.step()
+                return torch.nn.functional.cross_entropy(scores, truth[torch.from_numpy(rows)])
+
+            def falling(optimiser: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
+                return torch.optim.lr_scheduler.LambdaLR(
+                    optimiser, lambda step: min((step + 1) / (WARM * self.steps), (self.steps - step) / self.steps)
+                )
+
+            fit(loss, optimiser, order, steps=self.steps, schedule=falling)
             model.train(False)
             # Of like length together: less is padded, and the padding changes no answer but by rounding.
             by_length = sorted(range(len(tested)), key=lambda i: (len(tested[i]), tested[i]))
