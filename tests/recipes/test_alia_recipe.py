@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from asked import ledger
+from leaven.media.image import Image
+from leaven.records import digest
 from saying import Heard, Said, Saying, chat
 from small_media import picture
-from tiny import encoders, painters
+from tiny import encoders, painters, repliers, writers
 
 pytest.importorskip("torch")
 NAMES = {"001.Black_footed_Albatross": "Black footed Albatross", "009.Brewer_Blackbird": "Brewer Blackbird"}
@@ -66,3 +69,45 @@ def test_what_is_asked_and_what_is_left(ran: Any, tmp_path: Path):
         name = NAMES[row["label"]]
         assert edit["prompt"] in {f"a photo of a {name} bird at sea", f"a photo of a {name} bird on snow"}
         assert edit["strength"] == 0.6
+
+
+def test_with_models_of_the_real_classes(ran: Any, tmp_path: Path):
+    """BLIP, a Llama that knows one answer, Stable Diffusion over each image, and CLIP."""
+    pytest.importorskip("diffusers")
+    given = rows(tmp_path)[:6]
+    played = {
+        "caption": writers.blip(tmp_path / "blip"),
+        "chat": repliers.replier(tmp_path / "chat", ((), json.dumps({"domains": DOMAINS}))),
+        "embed": encoders.clip(tmp_path / "clip", seed=SEED),
+    }
+    models = {role: f"transformers:{folder}" for role, folder in played.items()}
+    models["paint"] = f"diffusers:{painters.plain(tmp_path / 'painter')}"
+    quick = ("--set", "repaint.steps=2", "--set", "caption.max_tokens=12")
+    found = ran("alia", given, *quick, **models)
+
+    asked: dict[str, list[dict[str, Any]]] = {role: [] for role in models}
+    captions = set()
+    for row in ledger(found.out):
+        asked[row["role"]].append(json.loads(row["asked"]))
+        captions |= {json.loads(row["answer"])["text"].strip()} if row["role"] == "caption" else set()
+    assert {role: len(calls) for role, calls in asked.items() if role != "embed"} == {
+        "caption": 6, "chat": 1, "paint": 6 * PER_IMAGE,
+    }  # fmt: skip
+    [chat] = asked["chat"]
+    lines = chat["messages"][-1]["content"].partition("\n\n")[2].partition("\nWrite at most")[0].splitlines()
+    assert len(captions) > 1
+    assert sorted(lines) == sorted(captions), "each once"
+
+    sources = {digest(Image.read(tmp_path / row["image"]).encoded).hex(): NAMES[row["label"]] for row in given}
+    wanted = {
+        (image, f"a photo of a {name} bird {where}"): 2
+        for image, name in sources.items()
+        for where in ("at sea", "on snow")
+    }
+    assert Counter((call["image"], call["prompt"]) for call in asked["paint"]) == wanted
+    assert {(call["strength"], call["guidance"]) for call in asked["paint"]} == {(0.6, 7.5)}
+    assert Counter(row["_reason"] for row in found.refused)["no_setting"] == 6
+    assert len(found.made) == 1  # a fifth of 6
+    [made] = found.made
+    assert made["label"] == list(NAMES)[int(made["name"]) % 2]
+    assert Image(made["image"]["bytes"]).size == Image(found.train[0]["image"]["bytes"]).size

@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from asked import cli, failed, ledger, source, table
+from leaven.media.image import Image as Picture
+from leaven.records import child_id, digest
 from saying import Heard, Said, Saying, chat
 from small_media import picture
+from tiny import lookers, painters, repliers, writers
 
 ATTRIBUTES = {"color": ("red", "blue"), "shape": ("", ""), "material": ("wooden", "metal"), "other": ("open", "closed")}
 FEW = ("--concurrency", "4")
@@ -73,3 +78,122 @@ def test_both_sides_of_an_attribute(ran: Any, tmp_path: Path):
         value, contrary = ATTRIBUTES[attribute]
         assert words["true"].replace(value, contrary) == words["false"]
         assert json.loads(box)["label"] in words["true"]
+
+
+GREYS = (0, 30, 90, 0)
+"""Images in which the detector sees, at 0.4246: four boxes, one of them small; a small one; none; it is not asked."""
+SURE = ("--set", "boxes.at_least=0.4246")
+QUICK = ("--set", "improve.steps=1", "--set", "worsen.steps=1")
+SIZE = (60, 40)
+
+
+def changed(value: str, better: str, contrary: str, worse: str) -> str:
+    return json.dumps({"value": value, "better": better, "contrary": contrary, "worse": worse})
+
+
+def say(attribute: str) -> str:
+    return f"value: a {attribute} that the car could have"
+
+
+OBJECTS = "Which objects may be seen in it"
+RULES = (
+    ((OBJECTS,), '{"objects": ["dog", "car"]}'),
+    ((OBJECTS, "scene 3"), '{"objects": []}'),
+    ((say("color"),), changed("red", "a red car by a wall", "blue", "a blue car by a wall")),
+    ((say("shape"),), changed("", "", "", "")),
+    ((say("material"),), changed("wooden", "a car of wooden parts", "metal", "a car of metal parts")),
+    ((say("other attribute"),), changed("open", "an open car", "closed", "an open car")),
+)
+SAID = {
+    ("color", "true"): "a red car by a wall", ("color", "false"): "a blue car by a wall",
+    ("material", "true"): "a car of wooden parts", ("material", "false"): "a car of metal parts",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> str:
+    pytest.importorskip("transformers")
+    return f"transformers:{lookers.owlvit(tmp_path_factory.mktemp('owlvit'))}"
+
+
+@pytest.fixture(scope="module")
+def painter(tmp_path_factory: pytest.TempPathFactory) -> str:
+    pytest.importorskip("diffusers")
+    folder = tmp_path_factory.mktemp("painter")
+    return f"diffusers:{painters.plain(folder, 9, 'StableDiffusionInpaintPipeline')}"
+
+
+def scenes(folder: Path) -> list[dict[str, Any]]:
+    for i, grey in enumerate(GREYS):
+        picture(folder / f"{i}.png", SIZE, grey)
+    return [{"image": f"{i}.png", "caption": f"scene {i}"} for i in range(len(GREYS))]
+
+
+def asked_of(out: Path, role: str) -> list[dict[str, Any]]:
+    return [json.loads(row["asked"]) for row in ledger(out) if row["role"] == role]
+
+
+def mask(box: dict[str, Any]) -> Picture:
+    """White in all pixels that a box touches."""
+    found = np.zeros(SIZE[::-1], np.uint8)
+    x, y, w, h = (box[edge] for edge in "xywh")
+    found[int(np.floor(y)) : int(np.ceil(y + h)), int(np.floor(x)) : int(np.ceil(x + w))] = 255
+    return Picture.of_codes(found)
+
+
+def test_with_models_of_the_real_classes(ran: Any, tmp_path: Path, detector: str, painter: str):
+    """The fact sheet's check: a chat model, an open detector and an inpainter, loaded as any folder is."""
+    chat = f"transformers:{repliers.replier(tmp_path / 'chat', *RULES)}"
+    found = ran("biaug", scenes(tmp_path), *SURE, *QUICK, chat=chat, detect=detector, paint=painter)
+
+    by_caption = {row["caption"]: row for row in found.real.values()}
+    assert sorted(by_caption) == [f"scene {i}" for i in range(4)]
+    looks = asked_of(found.out, "detect")
+    assert [look["phrases"] for look in looks] == [["dog", "car"]] * 3, "where none is named, none is looked for"
+    assert {look["at_least"] for look in looks} == {0.4246}
+    prompts = [call["messages"][-1]["content"] for call in asked_of(found.out, "chat")]
+    assert sum(OBJECTS in prompt for prompt in prompts) == 4
+    changes = Counter(prompt.partition("value: a ")[2].split(" that")[0] for prompt in prompts if OBJECTS not in prompt)
+    assert changes == {"color": 3, "shape": 3, "material": 3, "other attribute": 3}, "of three boxes in one image"
+    assert all("A photo has this caption: scene 0\nIn it there is: car\n" in p for p in prompts if OBJECTS not in p)
+
+    refused = {"box_size": 2, "not_applicable": 3, "not_in_caption": 3}
+    assert Counter(row["_reason"] for row in found.refused) == refused
+    made = [(row, row["box"] if isinstance(row["box"], dict) else json.loads(row["box"])) for row in found.made]
+    assert len(made) == 3 * 2 * 2  # boxes, attributes that make sense, sides
+    before = pixels(by_caption["scene 0"]["image"])
+    sides: dict[str, list[tuple[str, str]]] = {}
+    for row, box in made:
+        fits = str(row["fits"]).lower()
+        assert row["caption"] == SAID[row["attribute"], fits]
+        place = [seen["x"] for seen in row["boxes"]].index(box["x"])
+        of_box = child_id([by_caption["scene 0"]["_id"]], "each_box", 0, place)
+        assert row["_parents"] == [child_id([of_box], "each_attribute", 0, list(ATTRIBUTES).index(row["attribute"]))]
+        sides.setdefault(json.dumps(box), []).append((row["attribute"], fits))
+        after, inside = pixels(row["image"]), mask(box).codes > 0
+        assert (before[~inside] == after[~inside]).all()
+        assert (before[inside] != after[inside]).mean() > 0.5
+        assert 0.05 <= box["w"] * box["h"] / (60 * 40) <= 0.8
+    assert [sorted(of) for of in sides.values()] == [sorted(SAID)] * 3
+
+    painted = asked_of(found.out, "paint")
+    wanted = Counter((row["caption"], digest(mask(box).encoded).hex()) for row, box in made)
+    assert Counter((call["prompt"], call["mask"]) for call in painted) == wanted
+    assert {(call["steps"], call["guidance"], call["strength"]) for call in painted} == {(1, 7.5, 1.0)}
+    assert len({call["seed"] for call in painted}) == 12
+
+
+def test_a_model_that_talks_nonsense(tmp_path: Path, detector: str, painter: str):
+    """All real rows stay; what was answered is told with each."""
+    chat = writers.llama(tmp_path / "chat", room=2048)
+    out, rows = tmp_path / "out", source(tmp_path, scenes(tmp_path))
+    played = {"chat": f"transformers:{chat}", "detect": detector, "paint": painter}
+    models = [f"--model={role}={uri}" for role, uri in played.items()]
+    few = ("--set", "objects.max_tokens=12", "--workers", "1")
+    assert cli("augment", rows, "-o", out, "-r", "biaug", "-q", *few, *models).code == 3
+    assert {row["caption"] for row in table(out)} == {f"scene {i}" for i in range(4)}
+    assert [(row["_step"], row["_reason"], len(row["_answers"])) for row in failed(out)] == [
+        ("objects", "no_valid_json", 2)
+    ] * 4
+    assert {row["role"] for row in ledger(out)} == {"chat"}
+    assert len(ledger(out)) == 8

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from asked import cli, failed, ledger, source, table
 from leaven.recipe import read
 from saying import Heard, Said, Saying, chat
 from small_media import picture
+from tiny import repliers, writers
 
 FEW = ("--concurrency", "4")
 N = 24
@@ -99,3 +101,67 @@ def test_the_messages(ran: Any, rows: list[dict[str, Any]]):
             assert messages[3]["content"] == "It sits.\n\nIt may sleep."
     assert places.total() == len(found.made)
     assert min(places.values()) > len(found.made) / 4
+
+
+TALK, DETAIL, WHY = "Write a conversation between", "Describe the scene in detail.", "Ask one question about it"
+QUESTIONS = ["What is it?", "What does it do?"]
+RULES = (
+    ((TALK,), json.dumps({"questions": QUESTIONS, "answers": ["A cat.", "It sits.\n\nIt may sleep."]})),
+    ((TALK, "scene 1 said 0"), json.dumps({"questions": QUESTIONS, "answers": ["A cat."]})),
+    ((DETAIL,), '{"answer": "A cat, in grey."}'),
+    ((DETAIL, "scene 2 said 0"), '{"answer": "The bounding box shows a cat."}'),
+    ((WHY,), '{"question": "Why grey?", "answer": "It is dark."}'),
+    ((WHY, "scene 3 said 0"), "I see no question."),
+    ((WHY, "scene 3 said 0", "Your answer cannot be used"), '{"question": "Why so?", "answer": "It is late."}'),
+)
+
+
+def test_with_a_model_of_the_real_class(ran: Any, rows: list[dict[str, Any]], tmp_path: Path):
+    """A Llama that chats, in this process: what it was asked, in its order, and what became of each answer."""
+    pytest.importorskip("transformers")
+    chat = repliers.replier(tmp_path / "chat", *RULES)
+    found = ran("llava-instruct", rows[:4], chat=f"transformers:{chat}")
+
+    calls = [json.loads(row["asked"]) for row in ledger(found.out)]
+    assert {row["role"] for row in ledger(found.out)} == {"chat"}
+    sizes: dict[str, Counter[int]] = {TALK: Counter(), DETAIL: Counter(), WHY: Counter()}
+    for call in calls:
+        messages = call["messages"]
+        [of] = [said for said in sizes if said in messages[0]["content"]]
+        sizes[of][len(messages)] += 1
+        assert (call["temperature"], call["max_tokens"]) == (0.7, 1024)
+        assert all(isinstance(message["content"], str) for message in messages), "no pixels"
+    assert sizes == {TALK: {6: 4}, DETAIL: {8: 4}, WHY: {8: 4, 10: 1}}, "one was no answer, and asked about again"
+
+    refused = {row["_reason"]: list(row["captions"]) for row in found.refused}
+    assert refused == {"uneven": rows[1]["captions"], "source_named": rows[2]["captions"]}
+    assert len(found.refused) == 2
+    assert not found.real
+    made: Counter[tuple[str, ...]] = Counter()
+    lines = {(*row["_parents"], *row["captions"]) for row in found.made}
+    assert len(lines) == len({line[0] for line in lines}) == 4, "what is made of an image has it for its parent"
+    for row in found.made:
+        messages = row["messages"] if isinstance(row["messages"], list) else json.loads(row["messages"])
+        said = [message["content"].replace("<image>", "").strip() for message in messages]
+        assert messages[0]["content"].count("<image>") == 1
+        of = "detail" if said[0] in read("llava-instruct").let["ways"] else "other"
+        made[(of, *said[of == "detail" :])] += 1
+    assert made == {
+        ("other", "What is it?", "A cat.", "What does it do?", "It sits.\n\nIt may sleep."): 3,
+        ("detail", "A cat, in grey."): 3,
+        ("other", "Why grey?", "It is dark."): 3,
+        ("other", "Why so?", "It is late."): 1,
+    }
+
+
+def test_a_model_that_talks_nonsense(rows: list[dict[str, Any]], tmp_path: Path):
+    """Each failed record is kept with what was answered; the run ends."""
+    pytest.importorskip("transformers")
+    chat = writers.llama(tmp_path / "chat", room=12_000)
+    out, data = tmp_path / "out", source(tmp_path, rows[:1])
+    few = [f"--set={step}.max_tokens=12" for step in ("conversation", "detail", "reasoning")]
+    model = f"--model=chat=transformers:{chat}"
+    assert cli("augment", data, "-o", out, "-r", "llava-instruct", "-q", "--workers", "1", model, *few).code == 3
+    lost = Counter((row["_step"], row["_reason"], len(row["_answers"])) for row in failed(out))
+    assert lost == {(step, "no_valid_json", 2): 1 for step in ("conversation", "detail", "reasoning")}
+    assert table(out) == [], "no row of yours is in it, as the recipe says"
