@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import shutil
@@ -15,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from forked import Commands
 
 from asked import cli, described, failed, ledger, output, process, recipe, rows, source, table
 from loopback.process import Server
@@ -41,50 +41,6 @@ def prompts(server: Server) -> list[str]:
 
 
 # -- killed -----------------------------------------------------------------------------------------------------------
-
-
-class Commands:
-    """Commands in processes of their own, forked from one that has imported everything: they begin at once."""
-
-    CODE = """
-import json, os, sys
-import aiohttp, pyarrow.parquet, leaven.engine.augment, leaven.models.backends.openai, leaven.cli
-leaven.cli.write_report = lambda *_: None
-for line in sys.stdin:
-    child = os.fork()
-    if not child:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        os._exit(leaven.cli.run(json.loads(line)))
-    print(child, flush=True)
-    print(os.waitpid(child, 0)[1], flush=True)
-"""
-
-    def __init__(self) -> None:
-        self.parent = subprocess.Popen(
-            [sys.executable, "-c", self.CODE],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        )  # fmt: skip
-
-    def say(self) -> int:
-        assert self.parent.stdout
-        return int(self.parent.stdout.readline())
-
-    def start(self, *arguments: object) -> None:
-        assert self.parent.stdin
-        self.parent.stdin.write(json.dumps([str(a) for a in arguments]) + "\n")
-        self.parent.stdin.flush()
-        self.child = self.say()
-
-    def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.child, signal.SIGKILL)
-
-    def ended(self) -> int:
-        """The status that the command ended with; 0 where it was done before it was killed."""
-        return self.say()
-
-    def close(self) -> None:
-        self.parent.communicate()
 
 
 def test_killed_at_any_moment_it_goes_on_and_pays_for_nothing_twice(tmp_path: Path, server: Server):

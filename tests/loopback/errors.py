@@ -48,6 +48,11 @@ def overloaded() -> Refused:
     return Refused(503, "The engine is currently overloaded, please try again later.", "server_error")
 
 
+def policy() -> Refused:
+    message = "Your request was rejected as a result of our safety system."
+    return Refused(400, message, "image_generation_user_error", code="moderation_blocked")
+
+
 def missing(param: str) -> Refused:
     return Refused(400, f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .draws import Draws, digest
-from .options import Options
+from .options import OF_IMAGES, Options
 
 MAY_BE_REFUSED = ("temperature", "max_tokens", "response_format", "logprobs")
 
@@ -14,7 +14,8 @@ MAY_BE_REFUSED = ("temperature", "max_tokens", "response_format", "logprobs")
 def drawn(asked: Mapping[str, Any], path: str, key: str, before: int, options: Options) -> tuple[str, Draws] | None:
     """The kind and further draws, or None for an honest answer.
 
-    ``refused`` comes only to a request that has a parameter to refuse, ``invalid`` only where text is made.
+    ``refused`` comes only to a request that has a parameter to refuse, ``invalid`` only where text is made, and
+    OF_IMAGES only where an image is.
     """
     draws = Draws(digest(f"{key} {before} {options.hostile_seed}".encode()))
     if draws.below(1_000_000) >= options.hostile * 1_000_000:
@@ -24,6 +25,7 @@ def drawn(asked: Mapping[str, Any], path: str, key: str, before: int, options: O
         for kind in options.hostile_kinds
         if (kind != "refused" or any(name in asked for name in MAY_BE_REFUSED))
         and (kind != "invalid" or "completions" in path)
+        and (kind not in OF_IMAGES or "/images/" in path)
     ]
     return (kinds[draws.below(len(kinds))], draws) if kinds else None
 

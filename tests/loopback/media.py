@@ -115,6 +115,20 @@ def answer(asked: Mapping[str, Any], data: bytes, options: Options) -> dict[str,
     return {"created": 1_700_000_000, "data": [one], **({} if options.no_usage else {"usage": usage})}
 
 
+def spoiled(made: Mapping[str, Any], kind: str, draws: Draws) -> dict[str, Any]:
+    """An answer with an image that is none, or not the one that was asked for: a kind of ``options.OF_IMAGES``."""
+    data = data_of(made["data"][0]["b64_json"])
+    if kind == "empty":
+        return {**made, "data": []}
+    if kind == "noise":
+        data = data[: len(data) // 2] if draws.below(2) else b"no image at all"
+    elif kind == "wide":
+        wide, high = decoded(data).size
+        data = png(3 * wide, high, bytes(9 * wide * high))
+    text = base64.b64encode(data).decode()
+    return {**made, "data": [{"b64_json": text[: len(text) // 8 * 4 + 1] if kind == "cut" else text}]}
+
+
 def size_of(said: Any, other: tuple[int, int]) -> tuple[int, int]:
     if said in (None, "auto"):
         return other

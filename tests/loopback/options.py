@@ -12,6 +12,11 @@ from typing import Any
 KINDS = ("429", "500", "503", "garbage", "half", "invalid", "refused", "never")
 """What may come instead of an answer: a status, a 200 that is no JSON, one that ends early, one that says nothing
 usable, a 400 that names a parameter, and nothing at all."""
+OF_IMAGES = ("empty", "cut", "noise", "wide")
+"""What may come instead of an image: none, base64 that ends early, bytes that are no image or half of one, and an image
+of another shape."""
+MORE = ("policy", *OF_IMAGES)
+"""What comes where it is named alone; ``policy`` is a 400 that says that the provider's rules forbid it."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class Options:
             name: tuple(value) if isinstance(getattr(Options, name, None), tuple) and value is not None else value
             for name, value in changes.items()
         }
-        unknown = set(made.get("hostile_kinds", ())) - set(KINDS)
+        unknown = set(made.get("hostile_kinds", ())) - {*KINDS, *MORE}
         if unknown:
             raise ValueError(f"no hostile kinds: {', '.join(sorted(unknown))}")
         return replace(self, **made)

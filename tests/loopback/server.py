@@ -14,6 +14,7 @@ import gc
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from . import answers, errors, hostile, media
@@ -24,7 +25,7 @@ from .draws import Draws, digest
 from .errors import Refused
 from .forms import read_form
 from .limits import Limits
-from .options import Options, from_flags
+from .options import OF_IMAGES, Options, from_flags
 from .wire import Head, answer
 
 MAKES: dict[str, Callable[[Mapping[str, Any], str, Options], dict[str, Any] | bytes]] = {
@@ -142,15 +143,20 @@ class Service:
                 raise errors.refused_parameter(name, asked)
         return asked
 
-    def made(self, head: Head, asked: Mapping[str, Any], key: str, draws: Draws | None = None) -> bytes:
-        """The body of an answer; with ``draws`` of one that holds nothing usable."""
+    def made(
+        self, head: Head, asked: Mapping[str, Any], key: str, draws: Draws | None = None, kind: str = "invalid"
+    ) -> bytes:
+        """The body of an answer; with ``draws`` of one that holds nothing usable, of this kind."""
+        image = kind in OF_IMAGES
         try:
-            made = MAKES[head.path](asked, key, self.options)
+            made = MAKES[head.path](asked, key, replace(self.options, always_b64=True) if image else self.options)
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as wrong:
             raise Refused(400, f"Invalid type or value in the request: {wrong!r}") from wrong
         if isinstance(made, bytes):
             return made
-        return json.dumps(hostile.spoil(made, draws) if draws else made).encode()
+        if draws:
+            made = media.spoiled(made, kind, draws) if image else hostile.spoil(made, draws)
+        return json.dumps(made).encode()
 
     def be_hostile(
         self, connection: Connection, head: Head, asked: Mapping[str, Any], key: str, kind: str, draws: Draws
@@ -159,14 +165,16 @@ class Service:
             raise errors.rate_limit("requests per min (RPM)")
         if kind == "refused":
             raise errors.refused_parameter(hostile.parameter(asked, draws), asked)
+        if kind == "policy":
+            raise errors.policy()
         if kind == "500":
             self.later(connection, 500, key, self.raw(500, errors.server_error().body, key))
         elif kind == "503":
             self.later(connection, 503, key, self.raw(503, errors.overloaded().body, key, "retry-after: 0\r\n"))
         elif kind == "garbage":
             self.later(connection, 200, key, self.raw(200, GARBAGE, key))
-        elif kind == "invalid":
-            self.later(connection, 200, key, self.raw(200, self.made(head, asked, key, draws), key))
+        elif kind == "invalid" or kind in OF_IMAGES:
+            self.later(connection, 200, key, self.raw(200, self.made(head, asked, key, draws, kind), key))
         elif kind == "half":
             body = self.made(head, asked, key)
             connection.closing = True

@@ -123,12 +123,15 @@ async def _paint(server: OpenAI, ask: Ask) -> Answer:
     said = _object(server, raw)
     data = said.get("data")
     found = data[0] if isinstance(data, list) and data and isinstance(data[0], dict) else {}
-    image = await asyncio.to_thread(_image, server, found)
-    if "image" in content:
-        before = ask.media[content["image"]]
-        assert isinstance(before, Image), "what is painted over is an image"
-        size = (int(wide), int(high)) if wide and high else before.size
-        image = await asyncio.to_thread(_in_place, image, size, "mask" in content)
+    try:
+        image = await asyncio.to_thread(_image, server, found)
+        if "image" in content:
+            before = ask.media[content["image"]]
+            assert isinstance(before, Image), "what is painted over is an image"
+            size = (int(wide), int(high)) if wide and high else before.size
+            image = await asyncio.to_thread(_in_place, image, size, "mask" in content)
+    except CallFailed as failed:
+        raise CallFailed(failed.reason, failed.detail, [_begin(server, raw)]) from None
     return Answer(
         "",
         tokens_in=server.used(said, "input_tokens") or tokens(content["prompt"]),
@@ -215,7 +218,7 @@ async def _speak(server: OpenAI, ask: Ask) -> Answer:
     try:
         await asyncio.to_thread(sound.check)
     except BrokenMedium as broken:
-        raise CallFailed("no_answer", f"what came is no sound: {broken}") from None
+        raise CallFailed("no_answer", f"what came is no sound: {broken}", [_begin(server, raw)]) from None
     sound.settle()
     return Answer("", tokens_in=tokens(text), media=sound)
 
@@ -289,6 +292,11 @@ def form(fields: Mapping[str, Any], files: Sequence[File]) -> tuple[bytes, str]:
         head = f'Content-Disposition: form-data; name="{name}"; filename="{filename}"\r\nContent-Type: {kind}'
         parts += [f"--{mark}\r\n{head}\r\n\r\n".encode(), data, b"\r\n"]
     return b"".join([*parts, f"--{mark}--\r\n".encode()]), f"multipart/form-data; boundary={mark}"
+
+
+def _begin(server: OpenAI, raw: bytes) -> str:
+    """How an answer begins that was of no use."""
+    return server.hidden(raw[:4000])[:2000].decode("utf-8", "replace")
 
 
 def _object(server: OpenAI, raw: bytes) -> dict[str, Any]:
