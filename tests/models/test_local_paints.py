@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from leaven.errors import ModelError
+from leaven.errors import MissingExtra, ModelError
 from leaven.media.image import Image
 from leaven.models.backends.local.in_turn import InTurn
 from leaven.models.backends.local.paints import Paints
@@ -20,6 +21,7 @@ from leaven.models.backends.of_diffusers import of_diffusers
 from leaven.models.calls import About, Adapter, Answer, Ask, CallFailed
 from leaven.records import digest
 from tiny import painters
+from tiny.batches import as_on_a_gpu, in_both_ways
 
 pytest.importorskip("diffusers")
 pytest.importorskip("peft")
@@ -29,6 +31,12 @@ MAKE: dict[str, Callable[[Path], Path]] = {
     "nine": lambda folder: painters.plain(folder, 9, "StableDiffusionInpaintPipeline"),
     "instruct": lambda folder: painters.plain(folder, 8, "StableDiffusionInstructPix2PixPipeline"),
     "xl": painters.xl,
+    "xl-nine": lambda folder: painters.xl(folder, 9, "StableDiffusionXLInpaintPipeline"),
+    "xl-instruct": lambda folder: painters.xl(folder, 8, "StableDiffusionXLInstructPix2PixPipeline"),
+    "xl-control": lambda folder: painters.control(folder, **painters.XL),
+    "xl-ip": lambda folder: painters.ip_adapter(folder, **painters.XL),
+    "xl-lora": lambda folder: painters.lora(folder, **painters.XL),
+    "sde": painters.noisy,
     "control": painters.control,
     "gligen": painters.gligen,
     "ip": painters.ip_adapter,
@@ -41,6 +49,17 @@ GRAIN = Image.of(np.random.default_rng(0).integers(0, 256, (30, 37, 3)).astype(n
 GRAY = Image.of(np.full((30, 37, 3), 90, np.uint8))
 HALF = Image.of_codes((np.indices((30, 37))[1] < 18).astype(np.uint8))
 CAR = [{"x": 2, "y": 2, "w": 9, "h": 9, "label": "car"}]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """For what diffusers does itself: on so little several threads mostly wait for each other, for seconds."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -158,12 +177,136 @@ def test_instructions(place: Callable[[str], Path]):
 
 
 def test_xl(place: Callable[[str], Path]):
-    one, again, over, part = asked(
-        painter(place("xl")), call(), call(), call(image=GRAIN, strength=0.7), call(image=GRAIN, mask=HALF)
+    player = painter(place("xl"))
+    assert player.can == {"text", "image", "mask"}
+    one, again, seed, wide, over, part, rest = asked(
+        player,
+        call(),
+        call(),
+        call(2),
+        call(width=44, height=20),
+        call(image=GRAIN, strength=0.7),
+        call(image=GRAIN, mask=HALF),
+        call(image=GRAIN, mask=HALF, strength=0.7),
     )
     assert same(one, again)
-    assert not same(over, part)
-    assert over.size == part.size == (37, 30)
+    assert (one.size, wide.size) == ((32, 32), (44, 20))
+    assert over.size == part.size == rest.size == (37, 30)
+    assert len({image.encoded for image in (one, seed, wide, over, part, rest)}) == 6
+
+
+def test_xl_inpaints_with_a_network_of_its_own(place: Callable[[str], Path]):
+    player = painter(place("xl-nine"))
+    assert player.can == {"mask"}
+    one, two, rest, again = asked(
+        player,
+        call(image=GRAIN, mask=HALF),
+        call(image=GRAY, mask=HALF),
+        call(image=GRAIN, mask=Image.of_codes(1 - HALF.codes)),
+        call(image=GRAIN, mask=HALF),
+    )
+    assert one.size == (37, 30)
+    assert same(one, again)
+    assert len({image.encoded for image in (one, two, rest)}) == 3
+
+
+def test_xl_follows_instructions_in_the_size_of_the_image(place: Callable[[str], Path]):
+    """As the library's own pipeline does that is told this size: left to itself it paints in its own."""
+    import torch
+    from diffusers import StableDiffusionXLInstructPix2PixPipeline
+    from PIL import Image as pillow
+
+    player = painter(place("xl-instruct"))
+    assert player.can == {"instruct"}
+    one, near, other = asked(
+        player,
+        call(7, image=GRAIN, instruct=True),
+        call(7, image=GRAIN, instruct=True, image_guidance=2.5),
+        call(7, image=GRAY, instruct=True),
+    )
+    assert one.size == (37, 30)
+    assert len({image.encoded for image in (one, near, other)}) == 3
+    pipe = StableDiffusionXLInstructPix2PixPipeline.from_pretrained(place("xl-instruct"), add_watermarker=False)
+    pipe.set_progress_bar_config(disable=True)
+    shown = pillow.fromarray(GRAIN.pixels).resize((40, 32), pillow.Resampling.LANCZOS)
+    found = pipe(
+        "a red car", image=shown, width=40, height=32, num_inference_steps=3, guidance_scale=5.0,
+        generator=torch.Generator().manual_seed(7),
+    ).images[0]  # fmt: skip
+    found = found.resize((37, 30), pillow.Resampling.LANCZOS)
+    assert np.abs(np.asarray(found).astype(int) - one.pixels).max() <= 2
+
+
+def test_xl_steered_by_an_image(place: Callable[[str], Path]):
+    player = painter(place("xl"), controlnet=place("xl-control"))
+    assert player.can == {"text", "image", "mask", "control"}
+    grain, gray, plain, over, part = asked(
+        player,
+        call(control=GRAIN),
+        call(control=GRAY),
+        call(),
+        call(control=GRAY, image=GRAIN, strength=0.7),
+        call(control=GRAY, image=GRAIN, mask=HALF),
+    )
+    assert grain.size == over.size == part.size == (37, 30)
+    assert len({image.encoded for image in (grain, gray, over, part)}) == 4
+    assert same(plain, asked(painter(place("xl")), call())[0])
+
+
+def test_xl_with_an_image_as_a_prompt(place: Callable[[str], Path]):
+    player = painter(place("xl"), ip_adapter=place("xl-ip"))
+    none, much, other, plain, over, part = asked(
+        player,
+        call(like=GRAIN, scale=0.0),
+        call(like=GRAIN, scale=1.0),
+        call(like=GRAY, scale=1.0),
+        call(),
+        call(like=GRAIN, scale=0.5, image=GRAY, strength=0.7),
+        call(like=GRAIN, scale=0.5, image=GRAY, mask=HALF),
+    )
+    [alone] = asked(painter(place("xl")), call())
+    assert same(plain, alone)
+    assert same(none, alone)
+    assert len({image.encoded for image in (none, much, other, over, part)}) == 5
+    instructed = painter(place("xl-instruct"), ip_adapter=place("xl-ip"))
+    with pytest.raises(ModelError, match="no pipeline of diffusers does instruct, like in one"):
+        asked(instructed, call(image=GRAY, instruct=True, like=GRAIN))
+
+
+def test_an_adapter_of_xl(place: Callable[[str], Path]):
+    lora = Adapter("lora", place("xl-lora"))
+    plain, fitted, again, over = asked(
+        painter(place("xl")), call(), call(adapter=lora), call(), call(adapter=lora, image=GRAIN, strength=0.7)
+    )
+    assert same(plain, again)
+    assert not same(plain, fitted)
+    assert over.size == (37, 30)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_a_scheduler_that_draws_by_itself(place: Callable[[str], Path]):
+    """Its seed is the call's own: torch's global generator, which it would take one from, is neither read nor set."""
+    import torch
+
+    one, other, again = asked(painter(place("sde")), call(), call(2), call())
+    assert same(one, again)
+    player = painter(place("sde"))
+    player._open()
+    before = torch.get_rng_state()
+    [found] = player._answered([call()])
+    asyncio.run(player.close())
+    assert torch.equal(before, torch.get_rng_state())
+    assert isinstance(found, Answer)
+    assert isinstance(found.media, Image)
+    assert same(found.media, one)
+    assert not same(one, other)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_a_scheduler_that_needs_another_package(place: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "torchsde", None)
+    with pytest.raises(MissingExtra, match=r"DPMSolverSDEScheduler.*torchsde.*\n.*leaven\[diffusion\]"):
+        asked(painter(place("sde")), call())
 
 
 def test_control(place: Callable[[str], Path]):
@@ -240,23 +383,70 @@ def test_what_is_flagged_fails(place: Callable[[str], Path]):
         asked(painter(place("flagging")), call())
 
 
-def test_a_batch_as_on_a_gpu(place: Callable[[str], Path]):
-    """Calls of one kind go together; each has its own generator, so that a picture is the same but for rounding."""
+def test_what_is_alike_goes_together(place: Callable[[str], Path]):
     player = painter(place("sd"))
-    calls = [call(seed, image=image, strength=0.7) for seed, image in enumerate((GRAIN, GRAY, GRAIN))]
-    assert len({player.kind(ask) for ask in calls}) == 1
+    alike = [call(seed, image=image, strength=0.7) for seed, image in enumerate((GRAIN, GRAY, GRAIN))]
+    assert len({player.kind(ask) for ask in alike}) == 1
     others = [call(), call(steps=4), call(width=40), call(negative="x"), call(image=GRAIN), call(image=HALF, mask=HALF)]
-    assert len({player.kind(ask) for ask in [calls[0], *others]}) == 7
-    asyncio.run(asyncio.to_thread(player._open))
-    together = player._answered(calls)
-    alone = [player._answered([ask])[0] for ask in calls]
-    asyncio.run(player.close())
-    for one, other in zip(together, alone, strict=True):
-        assert isinstance(one, Answer)
-        assert isinstance(other, Answer)
-        assert isinstance(one.media, Image)
-        assert isinstance(other.media, Image)
-        assert np.abs(one.media.pixels.astype(int) - other.media.pixels).max() <= 1
+    assert len({player.kind(ask) for ask in [alike[0], *others]}) == 7
+
+
+INTO, TOLD = {"mask": HALF}, {"instruct": True}
+WAYS: list[tuple[str, dict[str, str], tuple[dict[str, Any], ...]]] = [
+    ("sd", {}, tuple({"image": image, "strength": 0.7} for image in (GRAIN, GRAY, GRAIN))),
+    ("nine", {}, tuple({"image": image, **INTO} for image in (GRAIN, GRAY))),
+    ("instruct", {}, tuple({"image": image, **TOLD} for image in (GRAIN, GRAY))),
+    ("sd", {"controlnet": "control"}, tuple({"control": image} for image in (GRAIN, GRAY))),
+    ("sde", {}, ({}, {})),
+    ("xl", {}, ({}, {}, {})),
+    ("xl-nine", {}, tuple({"image": image, **INTO} for image in (GRAIN, GRAY))),
+    ("xl-instruct", {}, tuple({"image": image, **TOLD} for image in (GRAIN, GRAY))),
+    ("xl", {"controlnet": "xl-control"}, tuple({"control": image, "image": image} for image in (GRAIN, GRAY))),
+]
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize(("name", "beside", "hows"), WAYS, ids=[f"{i}-{way[0]}" for i, way in enumerate(WAYS)])
+def test_batches_as_on_a_gpu(
+    place: Callable[[str], Path], name: str, beside: dict[str, str], hows: tuple[dict[str, Any], ...]
+):
+    """Calls of one kind go together; each has its own generator, so that a picture is the same but for rounding."""
+    calls = [call(seed, **how) for seed, how in enumerate(hows)]
+    player = painter(place(name), **{kind: place(folder) for kind, folder in beside.items()})
+    with as_on_a_gpu(player) as batches:
+        together, alone = in_both_ways(player, calls)
+    assert batches == [calls, *([one] for one in calls)], "in the order of their records"
+    assert near(together, alone) <= 1
+
+
+@pytest.mark.parametrize("name", ["sd", "xl"])
+def test_in_halves_as_on_a_gpu(place: Callable[[str], Path], name: str):
+    """In bfloat16, which has eight bits, pictures are much the same."""
+    calls = [call(), call(image=GRAIN, strength=0.7), call(image=GRAIN, mask=HALF)]
+    player = painter(place(name))
+    with as_on_a_gpu(player, halves=True):
+        halves, _ = in_both_ways(player, calls)
+    assert 0 < near(halves, [Answer("", media=image) for image in asked(painter(place(name)), *calls)]) <= 60
+
+
+def near(some: list[Answer], others: list[Answer]) -> int:
+    """By how much the pixels of pictures differ, at the most."""
+    pairs = [(one.media, other.media) for one, other in zip(some, others, strict=True)]
+    return max(
+        int(np.abs(one.pixels.astype(int) - other.pixels).max())
+        for one, other in pairs
+        if isinstance(one, Image) and isinstance(other, Image)
+    )
+
+
+def test_batches_of_what_is_fitted_and_what_is_not(place: Callable[[str], Path]):
+    lora, word = Adapter("lora", place("lora")), Adapter("word", place("word"))
+    calls = [call(seed, adapter=adapter) for seed, adapter in enumerate((None, lora, None, word, lora))]
+    player = painter(place("sd"))
+    with as_on_a_gpu(player) as batches:
+        together, alone = in_both_ways(player, calls)
+    assert [[calls.index(ask) for ask in batch] for batch in batches[:3]] == [[0, 2], [1, 4], [3]]
+    assert near(together, alone) <= 1
 
 
 @pytest.mark.parametrize(

@@ -65,31 +65,44 @@ def plain(folder: Path, channels: int = 4, kind: str = "StableDiffusionPipeline"
     import diffusers
 
     unchecked = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
-    getattr(diffusers, kind)(**parts(channels), **{**unchecked, **more}).save_pretrained(folder)
+    getattr(diffusers, kind)(**{**parts(channels), **unchecked, **more}).save_pretrained(folder)
     return folder
 
 
-def xl(folder: Path) -> Path:
-    from diffusers import StableDiffusionXLPipeline
+def noisy(folder: Path) -> Path:
+    """With a scheduler that draws noise at each of its steps, from no generator that it is given."""
+    from diffusers import DPMSolverSDEScheduler
+
+    return plain(folder, scheduler=DPMSolverSDEScheduler(steps_offset=1))
+
+
+XL = {
+    "cross_attention_dim": 64, "addition_embed_type": "text_time", "addition_time_embed_dim": 8,
+    "projection_class_embeddings_input_dim": 80, "transformer_layers_per_block": (1, 2),
+}  # fmt: skip
+"""What the network of an XL has besides: two encoders' words, and the size of the picture."""
+
+
+def xl(folder: Path, channels: int = 4, kind: str = "StableDiffusionXLPipeline", **more: Any) -> Path:
+    """With two text encoders; 9 channels are an inpainter's, 8 InstructPix2Pix's."""
+    import diffusers
     from transformers import CLIPTextModelWithProjection
 
-    whole = parts(
-        cross_attention_dim=64, addition_embed_type="text_time", addition_time_embed_dim=8,
-        projection_class_embeddings_input_dim=80, transformer_layers_per_block=(1, 2),
-    )  # fmt: skip
+    whole = parts(channels, **XL)
     vocabulary = whole["tokenizer"]
     second = CLIPTextModelWithProjection(words_of(vocabulary, projection_dim=32))
-    pipe = StableDiffusionXLPipeline(**whole, text_encoder_2=second, tokenizer_2=vocabulary, add_watermarker=False)
-    pipe.save_pretrained(folder)
+    named = {"text_encoder_2": second, "tokenizer_2": vocabulary, "add_watermarker": False, **more}
+    getattr(diffusers, kind)(**whole, **named).save_pretrained(folder)
     return folder
 
 
-def control(folder: Path) -> Path:
+def control(folder: Path, **network: Any) -> Path:
     """A ControlNet alone, with its closed layers opened."""
     from diffusers import ControlNetModel
 
     seeded(1)
-    net = ControlNetModel(**BLOCKS, in_channels=4, conditioning_embedding_out_channels=(4, 8), cross_attention_dim=32)
+    known = {**BLOCKS, "in_channels": 4, "conditioning_embedding_out_channels": (4, 8), "cross_attention_dim": 32}
+    net = ControlNetModel(**{**known, **network})
     for weights in [*net.controlnet_down_blocks.parameters(), *net.controlnet_mid_block.parameters()]:
         weights.data.normal_(0, 0.2)
     net.controlnet_cond_embedding.conv_out.weight.data.normal_(0, 0.2)
@@ -113,23 +126,24 @@ def gligen(folder: Path) -> Path:
     return folder
 
 
-def ip_adapter(folder: Path) -> Path:
+def ip_adapter(folder: Path, **network: Any) -> Path:
     """Weights laid out as the published ones are, and the encoder that they read."""
     import torch
     from safetensors.torch import save_file
     from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModelWithProjection
 
     seeded(2)
+    unet = parts(**network)["unet"]
+    words = unet.config.cross_attention_dim
     found = {
-        "image_proj.proj.weight": torch.randn(4 * 32, 32), "image_proj.proj.bias": torch.zeros(4 * 32),
-        "image_proj.norm.weight": torch.ones(32), "image_proj.norm.bias": torch.zeros(32),
+        "image_proj.proj.weight": torch.randn(4 * words, 32), "image_proj.proj.bias": torch.zeros(4 * words),
+        "image_proj.norm.weight": torch.ones(words), "image_proj.norm.bias": torch.zeros(words),
     }  # fmt: skip
-    unet = parts()["unet"]
     cross = [name for name in unet.attn_processors if "attn2" in name]
     for number, name in enumerate(cross):
         wide = unet.get_submodule(name.removesuffix(".processor")).inner_dim
         for part in ("k", "v"):
-            found[f"ip_adapter.{2 * number + 1}.to_{part}_ip.weight"] = torch.randn(wide, 32)
+            found[f"ip_adapter.{2 * number + 1}.to_{part}_ip.weight"] = torch.randn(wide, words)
     folder.mkdir()
     save_file(found, folder / "ip-adapter.safetensors")
     sees = CLIPVisionConfig(image_size=32, patch_size=8, projection_dim=32, **HALF)
@@ -139,12 +153,12 @@ def ip_adapter(folder: Path) -> Path:
     return folder
 
 
-def lora(folder: Path, seed: int = 3) -> Path:
+def lora(folder: Path, seed: int = 3, **network: Any) -> Path:
     from diffusers import StableDiffusionPipeline
     from peft import LoraConfig
     from peft.utils import get_peft_model_state_dict
 
-    unet = parts()["unet"]
+    unet = parts(**network)["unet"]
     seeded(seed)
     unet.add_adapter(LoraConfig(r=2, lora_alpha=2, target_modules=["to_q", "to_v"], init_lora_weights=False))
     StableDiffusionPipeline.save_lora_weights(folder, unet_lora_layers=get_peft_model_state_dict(unet))
@@ -248,17 +262,18 @@ def audioldm2(folder: Path) -> Path:
     return folder
 
 
-def stable_audio(folder: Path) -> Path:
-    """In two channels, a hundred samples a second."""
+def stable_audio(folder: Path, scheduler: str = "EDMDPMSolverMultistepScheduler", **levels: Any) -> Path:
+    """In two channels, a hundred samples a second.  The scheduler of the published one is
+    CosineDPMSolverMultistepScheduler."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own: its old way to norm weights
-        return _stable_audio(folder)
+        return _stable_audio(folder, scheduler, levels)
 
 
-def _stable_audio(folder: Path) -> Path:
+def _stable_audio(folder: Path, scheduler: str, levels: dict[str, Any]) -> Path:
+    import diffusers
     from diffusers import (
         AutoencoderOobleck,
-        EDMDPMSolverMultistepScheduler,
         StableAudioDiTModel,
         StableAudioPipeline,
         StableAudioProjectionModel,
@@ -283,8 +298,11 @@ def _stable_audio(folder: Path) -> Path:
         text_encoder=spread(T5EncoderModel(reads)),
         tokenizer=words,
         projection_model=StableAudioProjectionModel(text_encoder_dim=4, conditioning_dim=4, min_value=0, max_value=32),
-        scheduler=EDMDPMSolverMultistepScheduler(
-            solver_order=2, prediction_type="v_prediction", sigma_data=1.0, sigma_schedule="exponential"
+        scheduler=getattr(diffusers, scheduler)(
+            **{
+                "solver_order": 2, "prediction_type": "v_prediction", "sigma_data": 1.0,
+                "sigma_schedule": "exponential", **levels,
+            }
         ),
     ).save_pretrained(folder)  # fmt: skip
     return folder

@@ -11,7 +11,7 @@ import asyncio
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -30,7 +30,8 @@ MOMENT = 0.005
 MOST_SAID = 300
 """Characters of an error that a library raised."""
 
-Waiting = tuple[tuple[str, int, str, int], Ask, "asyncio.Future[Answer]"]
+Waiting = tuple[tuple[str, int, str, int], Hashable, Ask, "asyncio.Future[Answer]"]
+"""Where it stands among its like, its kind, the call, and where its answer goes."""
 
 
 class Local(ABC):
@@ -50,8 +51,11 @@ class Local(ABC):
         self.device = ""
         """Where it runs: known once it is loaded."""
         self.dtype: Any = None
+        self.beside: Mapping[str, Weights] = {}
+        """Those of models that stand beside it, such as a ControlNet."""
         self._loaded = False
         self._loading = threading.Lock()
+        self._counting = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._waiting: list[Waiting] = []
         self._serving: asyncio.Task[None] | None = None
@@ -84,7 +88,8 @@ class Local(ABC):
     async def play(self, ask: Ask, about: About) -> Answer:
         """The answer to one call.  Raises CallFailed where the model can make nothing of it."""
         loop = asyncio.get_running_loop()
-        self._at_work += 1
+        with self._counting:
+            self._at_work += 1
         try:
             if not self._loaded:
                 await asyncio.to_thread(self._open)
@@ -93,12 +98,18 @@ class Local(ABC):
                 [found] = await loop.run_in_executor(self._pool, self._answered, [ask])
             else:
                 future: asyncio.Future[Answer] = loop.create_future()
-                self._waiting.append(((about.step, about.round, about.record, about.number), ask, future))
+                order = (about.step, about.round, about.record, about.number)
+                try:
+                    kind = self.kind(ask)
+                except Broken as broken:  # the size of what is shown may be part of it
+                    raise CallFailed(broken.reason, broken.detail) from None
+                self._waiting.append((order, kind, ask, future))
                 if self._serving is None or self._serving.done():
                     self._serving = asyncio.create_task(self._serve())
                 return await future
         finally:
-            self._at_work -= 1
+            with self._counting:
+                self._at_work -= 1
         if isinstance(found, CallFailed):
             raise found
         return found
@@ -123,30 +134,33 @@ class Local(ABC):
     def idle(self) -> bool:
         return self._at_work == 0
 
-    def release(self) -> None:
-        """Give its memory back; the next call loads it again."""
+    def release(self) -> bool:
+        """Give its memory back, unless it is at work; the next call loads it again."""
         with self._loading:
-            if self._loaded:
-                self._loaded = False
+            with self._counting:  # a call that comes now finds it not loaded, or is waited for
+                if self._at_work:
+                    return False
+                loaded, self._loaded = self._loaded, False
+            if loaded:
                 self.unload()
+            return True
 
     async def _serve(self) -> None:
         """Answer what waits, batch by batch, until nothing does."""
         loop = asyncio.get_running_loop()
         await asyncio.sleep(MOMENT)
-        while self._waiting:
-            self._waiting.sort(key=lambda waiting: waiting[0])
-            kind = self.kind(self._waiting[0][1])
-            taken = [waiting for waiting in self._waiting if self.kind(waiting[1]) == kind][: self.batch]
-            self._waiting = [waiting for waiting in self._waiting if waiting not in taken]
+        while waiting := sorted((one for one in self._waiting if not one[-1].done()), key=lambda one: one[0]):
+            taken = [one for one in waiting if one[1] == waiting[0][1]][: self.batch]
+            futures = [future for *_, future in taken]
+            self._waiting = [one for one in waiting if one[-1] not in futures]
             try:
-                found = await loop.run_in_executor(self._pool, self._answered, [ask for _, ask, _ in taken])
+                found = await loop.run_in_executor(self._pool, self._answered, [ask for _, _, ask, _ in taken])
             except BaseException as error:
-                for _, _, future in taken:
+                for future in futures:
                     if not future.done():
                         future.set_exception(error)
                 continue
-            for (_, _, future), answer in zip(taken, found, strict=True):
+            for future, answer in zip(futures, found, strict=True):
                 if future.done():  # its record was given up meanwhile
                     continue
                 if isinstance(answer, CallFailed):
@@ -173,16 +187,33 @@ class Local(ABC):
             said.set_verbosity_error()
             said.disable_progress_bar()
             self.device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-            # Halves add up differently from machine to machine, and are slow on most CPUs.
-            self.dtype = torch.float32 if self.device == "cpu" else torch.bfloat16
-            room.make(self, self.weights, self.device)
-            self.load()
+            # Halves add up differently from machine to machine, and are slow on most CPUs and on old GPUs.
+            slow = self.device == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)
+            self.dtype = torch.float32 if self.device == "cpu" or slow else torch.bfloat16
+            room.make(self, self.weights, self.device, self.beside.values())
+            if not self._fits():
+                room.clear(self, self.device)
+                if not self._fits():
+                    raise ModelError(
+                        f"{self.uri} finds no room on {self.device}.", "name a smaller model, or free its memory."
+                    )
             self._loaded = True
             if self._pool is None:
                 self._threads = torch.get_num_threads()
                 beside = (os.cpu_count() or 1) if self.device == "cpu" else 1
                 # One thread of torch in each of ours: two add up in another order.
                 self._pool = ThreadPoolExecutor(beside, "leaven model", torch.set_num_threads, (1,))
+
+    def _fits(self) -> bool:
+        """Load it; False where the device has no memory for it."""
+        import torch
+
+        try:
+            self.load()
+        except torch.OutOfMemoryError:
+            self.unload()
+            return False
+        return True
 
     def _answered(self, asks: Sequence[Ask]) -> list[Answer | CallFailed]:
         import torch
@@ -193,16 +224,18 @@ class Local(ABC):
         except (ModelError, MissingExtra):
             raise
         except CallFailed as failed:
-            return [failed] if len(asks) == 1 else self._one_by_one(asks)
+            if len(asks) == 1:
+                return [failed]
         except torch.OutOfMemoryError:
-            if len(asks) > 1:  # one by one they may find room
-                torch.cuda.empty_cache()
-                return self._one_by_one(asks)
-            return [CallFailed("no_memory", f"{self.uri} found no room on {self.device}")]
+            if len(asks) == 1:
+                return [CallFailed("no_memory", f"{self.uri} found no room on {self.device}")]
         except (Broken, ValueError, RuntimeError, TypeError, IndexError, KeyError) as error:
-            if len(asks) > 1:  # one of them is at fault, not all
-                return self._one_by_one(asks)
-            return [CallFailed("model_error", " ".join(f"{type(error).__name__}: {error}".split())[:MOST_SAID])]
+            if len(asks) == 1:
+                return [CallFailed("model_error", " ".join(f"{type(error).__name__}: {error}".split())[:MOST_SAID])]
+        # Out here nothing keeps what the batch had in memory: one of them is at fault, or there is room for fewer.
+        if self.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+        return self._one_by_one(asks)
 
     def _one_by_one(self, asks: Sequence[Ask]) -> list[Answer | CallFailed]:
         return [found for ask in asks for found in self._answered([ask])]

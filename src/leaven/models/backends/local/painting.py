@@ -90,7 +90,8 @@ def class_of(kind: str, wanted: frozenset[str], able: frozenset[str], uri: str) 
         if way in wanted - able:
             raise ModelError(f"{uri} {SAID[way]}.", f"{WOULD[way]}.")
     end = WAYS.get(wanted - {"like"})
-    if end is None or ("like" in wanted and "boxes" in wanted) or (kind == "XL" and "like" in wanted & {"instruct"}):
+    apart = [{"like", "boxes"}, *([{"like", "instruct"}] if kind else [])]
+    if end is None or any(both <= wanted for both in apart):
         raise ModelError(
             f"no pipeline of diffusers does {listed(sorted(wanted))} in one.", "leave out one of them, or do it in two."
         )

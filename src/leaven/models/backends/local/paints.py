@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from leaven.errors import MissingExtra, ModelError
 from leaven.media.image import Image
-from leaven.models.backends.local import painting
+from leaven.models.backends.local import noise_of_steps, painting
 from leaven.models.backends.local.in_turn import InTurn
 from leaven.models.backends.local.local import Local
 from leaven.models.calls import About, Answer, Ask, CallFailed
@@ -42,7 +42,7 @@ class Paints(Local):
 
     All pipelines share one set of weights; each call has a scheduler, tokenizers and a generator of its own.
     ``beside`` names the folders of a ``controlnet`` and an ``ip_adapter``.  An adapter is a folder with LoRA weights,
-    learned words, or both; it is there for the calls that name it alone.
+    learned words, or both; it is there for the calls that name it, or for those that name none where it is given here.
 
     A picture is painted in the nearest size that the network takes, multiples of 8, and answered in the size that was
     asked for: that of the image, else of the control, else ``width`` and ``height``, else the model's own.
@@ -51,11 +51,16 @@ class Paints(Local):
     extra: ClassVar[str] = "diffusion"
     batch: ClassVar[int] = 4
 
-    def __init__(self, weights: Weights, beside: Mapping[str, Weights] | None = None) -> None:
+    def __init__(
+        self, weights: Weights, beside: Mapping[str, Weights] | None = None, adapter: Adapter | None = None
+    ) -> None:
         super().__init__(weights)
         self.beside = dict(beside or {})
         self.family = painting.family(weights)
-        self.model = " + ".join([self.model, *(other.model for other in self.beside.values())])
+        self.adapter = adapter
+        """What calls that name no other are painted with."""
+        named = [adapter.name] if adapter else []
+        self.model = " + ".join([self.model, *(other.model for other in self.beside.values()), *named])
         self._can: frozenset[str] | None = None
         self._parts: dict[str, Any] = {}
         self._pipes: dict[str, Any] = {}
@@ -94,6 +99,7 @@ class Paints(Local):
 
     def load(self) -> None:
         diffusers = quiet(self.uri)
+        noise_of_steps.check(self.weights)
         more: dict[str, Any] = {"use_safetensors": True, "dtype": self.dtype}
         name = str(self.weights.config["_class_name"])
         if "controlnet" in self.beside:
@@ -124,13 +130,15 @@ class Paints(Local):
         name, size, goal = self.class_of(first), *self.sizes(first)
         if (failed := too_few_steps(how)) is not None:
             return [failed] * len(asks)
+        generators = [torch.Generator("cpu").manual_seed(int(ask.sampling["seed"])) for ask in asks]
         with self._state(first) as pipe_of:
             pipe = pipe_of(name)
+            noise_of_steps.owned(pipe.scheduler, generators)
             found = pipe(
                 prompt=[ask.content["prompt"] for ask in asks],
                 num_inference_steps=int(how.get("steps", 30)),
                 guidance_scale=float(how.get("guidance", 7.5)),
-                generator=[torch.Generator("cpu").manual_seed(int(ask.sampling["seed"])) for ask in asks],
+                generator=generators,
                 output_type="np",
                 **({"negative_prompt": [how["negative"]] * len(asks)} if how.get("negative") else {}),
                 **self.given(asks, size),
@@ -159,13 +167,15 @@ class Paints(Local):
         sized = dict(zip(("width", "height"), size, strict=True))
         found: dict[str, Any] = dict(sized)
         if "instruct" in wanted:
-            found = {"image": images["image"], "image_guidance_scale": float(how.get("image_guidance", 1.5))}
+            # The one for XL brings images to its own size, unless it is told another.
+            own = sized if self.family else {}
+            found = {"image": images["image"], "image_guidance_scale": float(how.get("image_guidance", 1.5)), **own}
         elif "mask" in wanted:
             found = {"image": images["image"], "mask_image": images["mask"], **sized}
         elif "image" in wanted:
             found = {"image": images["image"]}
-        if "strength" in how and wanted & {"image", "mask"}:
-            found["strength"] = float(how["strength"])
+        if wanted & {"image", "mask"}:
+            found["strength"] = float(how.get("strength", 1.0))  # their own defaults differ
         if "control" in wanted:
             found["control_image" if wanted & {"image", "mask"} else "image"] = images["control"]
         if "boxes" in wanted:
@@ -186,18 +196,21 @@ class Paints(Local):
             levels = painting.part(self.weights, "vae").get("block_out_channels") or [0] * 4
             side = (own if isinstance(own, int) else own[0]) * 2 ** (len(levels) - 1)
             width, height = int(how.get("width") or side), int(how.get("height") or side)
-        return (on_grid(width), on_grid(height)), (width, height)
+        over = how if "image" in how else {}  # an image may be painted over at another size than its own
+        at = int(over.get("width") or width), int(over.get("height") or height)
+        return (on_grid(at[0]), on_grid(at[1])), (width, height)
 
     # -- what calls share -------------------------------------------------------------------------------------------
 
     @contextmanager
     def _state(self, ask: Ask) -> Iterator[Any]:
         """While the shared parts are in the state that a call needs: what makes a pipeline of its own for it."""
-        adapter = ask.adapter.name if ask.adapter else ""
+        own = ask.adapter or self.adapter
+        adapter = own.name if own else ""
         like = float(ask.content.get("scale", 0.5)) if "like" in ask.content else None
         # GLIGEN opens and closes the gates of the shared network while it paints.
         alone = (ask.encoded, ask.settings) if ask.content.get("boxes") else None
-        with self._turn((adapter, like, alone), lambda: self._become(ask.adapter, like)):
+        with self._turn((adapter, like, alone), lambda: self._become(own, like)):
             yield lambda name: self._pipe(name, adapter)
 
     def _pipe(self, name: str, adapter: str) -> Any:
@@ -274,8 +287,8 @@ class Paints(Local):
 
                 self._adapted = {part: copy.deepcopy(self._parts[part]) for part in ("tokenizer", "text_encoder")}
                 pipe.tokenizer, pipe.text_encoder = self._adapted["tokenizer"], self._adapted["text_encoder"]
-                for word, vectors in load_file(words).items():
-                    pipe.load_textual_inversion({word: vectors})
+                learned = load_file(words)  # all at once: each time the whole of the vectors is copied
+                pipe.load_textual_inversion([{word: own} for word, own in learned.items()], token=list(learned))
                 pipe.text_encoder.to(self.device, self.dtype)
             if weights.is_file():
                 pipe.load_lora_weights(

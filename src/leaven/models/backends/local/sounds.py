@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import threading
 import warnings
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from leaven.errors import ModelError, listed
 from leaven.media.audio import Audio
 from leaven.media.resampled import resampled
+from leaven.models.backends.local import noise_of_steps
 from leaven.models.backends.local.local import Local
 from leaven.models.backends.local.paints import quiet
 from leaven.models.calls import About, Answer, Ask, CallFailed
@@ -60,6 +61,7 @@ class Sounds(Local):
 
     def load(self) -> None:
         diffusers = quiet(self.uri)
+        noise_of_steps.check(self.weights)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             pipe = self.weights.read(getattr(diffusers, self.name), use_safetensors=True, dtype=self.dtype)
@@ -86,6 +88,7 @@ class Sounds(Local):
             return [failed] * len(asks)
         pipe = self._whole()
         generators = [torch.Generator("cpu").manual_seed(int(ask.sampling["seed"])) for ask in asks]
+        noise_of_steps.owned(pipe.scheduler, generators)
         given: dict[str, Any] = {"num_inference_steps": steps}
         if seconds:
             given["audio_length_in_s" if self.name == LATENT else "audio_end_in_s"] = seconds
@@ -114,14 +117,13 @@ class Sounds(Local):
         self, pipe: Any, asks: Sequence[Ask], generators: list[Any], steps: int, strength: float
     ) -> dict[str, Any]:
         """What makes Stable Audio start from a sound: the last steps alone, from as much noise as the first of them
-        takes away.  The scheduler's noise levels fall evenly by their logarithms: those that are left are the same."""
+        takes away."""
         import torch
 
-        left = int(steps * strength)
-        scheduler = pipe.scheduler
+        scheduler, left = pipe.scheduler, int(steps * strength)
         scheduler.set_timesteps(steps)
         level = float(scheduler.sigmas[steps - left])
-        pipe.scheduler = type(scheduler).from_config(scheduler.config, sigma_max=level)
+        scheduler.set_timesteps = last(scheduler, left)
         network = pipe.transformer.config
         shape = (1, int(network.in_channels), int(network.sample_size))
         noise = torch.cat([torch.randn(shape, generator=generator) for generator in generators])
@@ -129,9 +131,8 @@ class Sounds(Local):
         assert isinstance(start, Audio), "a sound starts from a sound"
         samples = torch.from_numpy(resampled(start.samples, start.rate, self.rate).T.copy())[None]
         return {
-            "num_inference_steps": left,
             # The pipeline multiplies it by what it begins with, which is for noise with nothing under it.
-            "latents": (noise * (level / float(pipe.scheduler.init_noise_sigma))).to(self.dtype),
+            "latents": (noise * (level / float(scheduler.init_noise_sigma))).to(self.dtype),
             "initial_audio_waveforms": samples.repeat(len(asks), 1, 1).to(self.device, self.dtype),
             "initial_audio_sampling_rate": self.rate,
         }
@@ -153,3 +154,15 @@ class Sounds(Local):
         """Samples a second."""
         parts = self._pipe
         return int(parts.vae.sampling_rate if self.name == STABLE else parts.vocoder.config.sampling_rate)
+
+
+def last(scheduler: Any, left: int) -> Callable[..., None]:
+    """A scheduler's ``set_timesteps`` that leaves the last steps of the whole way, whatever its noise levels are."""
+    whole = scheduler.set_timesteps
+
+    def set_timesteps(steps: int, device: Any = None) -> None:
+        whole(steps, device=device)
+        scheduler.timesteps = scheduler.timesteps[steps - left :]
+        scheduler.sigmas = scheduler.sigmas[steps - left :]
+
+    return set_timesteps
