@@ -128,6 +128,10 @@ class Operator(BaseModel):
         """The role whose model, which the user names, it fits further; an empty text where it fits none."""
         return ""
 
+    def sees_and_reads(self) -> bool:
+        """Whether it compares an image or a sound with a text: then one model has to embed both."""
+        return False
+
     def bind(self, columns: Mapping[str, Column]) -> Self:
         """The operator with what it left to the data resolved, such as the inputs of a prediction."""
         return self

@@ -259,12 +259,14 @@ def test_a_captioner_fitted_here_and_a_painter_on_a_broken_server(
         ("culture-mixup-detect", "detect", "openai does not play detect"),
         ("promptmix-image", "map", "openai does not play map"),
         ("cft-clip", "fill", "openai does not play fill"),
+        ("alia", "embed", "step zero_shot compares an image or a sound with a text, and openai:m@"),
     ],
 )
 def test_what_no_server_plays_is_said_before_it_is_asked(
     recipe: str, role: str, message: str, server: Server, clip: str, tmp_path: Path
 ):
-    by = {"embed": clip, "paint": "fake:shape", role: f"openai:m@{server.url}"}
+    shapes = dict.fromkeys(("caption", "chat", "paint"), "fake:shape")
+    by = {"embed": clip, **shapes, role: f"openai:m@{server.url}"}
     named = [f"--model={role}={uri}" for role, uri in by.items()]
     done = cli("augment", *few(recipe, tmp_path), "-o", tmp_path / "out", "-r", recipe, "-q", "--workers", "1", *named)
     assert done.code == 1

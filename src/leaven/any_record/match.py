@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from leaven.errors import RecipeError
 from leaven.fields import SCORE, Column
 from leaven.operators import Expr, Note, State, Text
 from leaven.records import Record
+from leaven.storage import IMAGES, MEDIA
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SCALE = 100.0
 """The logit scale of CLIP, which its training holds at 100 at most."""
+BOTH = "--model embed=transformers:FOLDER, of a CLIP or CLAP model"
 MEDIA_BLOCK = 1024
 """Records whose vectors are held at a time."""
 
@@ -50,6 +52,7 @@ class Match(Note):
     """Give the sigmoid of the scaled cosine."""
     scale: float | None = Field(None, gt=0)
     """What the cosine is multiplied by for it: the model's own logit scale, 100 where it has none."""
+    _sees_and_reads: bool = PrivateAttr(False)
 
     @model_validator(mode="after")
     def _two_things(self) -> Match:
@@ -59,6 +62,14 @@ class Match(Note):
                 RecipeError("match needs two fields, or one and `to` or `centre`.", "match: {on: [question, context]}")
             )
         return self
+
+    def bind(self, columns: Mapping[str, Column]) -> Self:
+        bound = self.model_copy()
+        bound._sees_and_reads = sees_and_reads(self.fields(), columns, said=self.to is not None)
+        return bound
+
+    def sees_and_reads(self) -> bool:
+        return self._sees_and_reads
 
     def fields(self) -> list[str]:
         return [self.on] if isinstance(self.on, str) else list(self.on or ())
@@ -119,14 +130,20 @@ class Match(Note):
         return found
 
 
+def sees_and_reads(fields: Sequence[str], columns: Mapping[str, Column], said: bool) -> bool:
+    """Whether fields, and a text where one is ``said``, are of two kinds: an image or a sound, and a text."""
+    types = [columns[name].type for name in fields if name in columns]
+    kinds = {"image" if kind in IMAGES else kind if kind in MEDIA else "text" for kind in types}
+    return len(kinds | ({"text"} if said else set())) > 1
+
+
 def side_by_side(left: np.ndarray, right: np.ndarray, step: str) -> np.ndarray:
     """The cosine of each row of unit vectors with the row beside it."""
     import numpy as np
 
     if left.shape[1] != right.shape[1]:
         raise RecipeError(
-            f"{step} compares an image or a sound with a text, and no model at hand puts both into one space.",
-            "--model embed=transformers:FOLDER, of a CLIP or CLAP model",
+            f"{step} compares an image or a sound with a text, and no model at hand puts both into one space.", BOTH
         )
     cosines: np.ndarray = np.einsum("ij,ij->i", left, right.astype(np.float64))
     return cosines

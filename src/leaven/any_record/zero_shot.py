@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
-from leaven.any_record.match import MEDIA_BLOCK, SCALE, side_by_side
+from leaven.any_record.match import MEDIA_BLOCK, SCALE, sees_and_reads, side_by_side
 from leaven.errors import RecipeError
 from leaven.fields import SCORE, VALUE, Column
 from leaven.operators import Expr, Note, Text
@@ -47,6 +47,16 @@ class ZeroShot(Note):
     """How each is said to the model, whose `name` is one of them: `a photo of a {{ name }}`."""
     scale: float | None = Field(None, gt=0)
     """What the cosines are multiplied by before the softmax: the model's own logit scale, 100 where it has none."""
+
+    _sees_and_reads: bool = PrivateAttr(False)
+
+    def bind(self, columns: Mapping[str, Column]) -> Self:
+        bound = self.model_copy()
+        bound._sees_and_reads = sees_and_reads([self.on or ""], columns, said=True)
+        return bound
+
+    def sees_and_reads(self) -> bool:
+        return self._sees_and_reads
 
     def writes(self) -> dict[str, Column]:
         about = frozenset({self.on or ""})

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from leaven import __version__
 from leaven.engine.folder import Folder, replace_folder
 from leaven.engine.local import Engine
-from leaven.engine.opening import asks, open_desk, open_players, roles_of
+from leaven.engine.opening import asks, check_embedder, open_desk, open_players, roles_of
 from leaven.engine.reporter import Reporter as StageReporter
 from leaven.engine.write import Writer, Written
 from leaven.errors import BudgetReached, DataError, ModelError
@@ -224,6 +224,7 @@ def named(request: Request) -> dict[str, str]:
 
 def desk_of(request: Request, recipe: Recipe, path: Path | None) -> ModelDesk | None:
     """The models that the recipe asks, with the ledger of a folder; None where it asks none."""
+    check_embedder(recipe, named(request).get("embed", ""))
     if not asks(recipe) and not on_a_server(named(request)):
         return None
     players = open_players(

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from leaven.engine.asking import ModelDesk
 from leaven.engine.folder import LEDGER
-from leaven.errors import DataError, ModelError, suggest
+from leaven.errors import DataError, ModelError, RecipeError, suggest
 from leaven.io.tables import open_table
 from leaven.models import config
 from leaven.models.budget import Budget
+from leaven.models.embedders import BUILT_IN
 from leaven.models.ledger import Ledger
 from leaven.models.players import Players, nobody, seeded
 from leaven.models.roles import ASKED
@@ -41,10 +42,12 @@ def open_players(recipe: Recipe, named: Mapping[str, str], **how: Any) -> Player
     """Who plays the roles of a recipe.  Raises ModelError where nobody is named for one."""
     players = Players(named, config.load(), recording=recording, hints=recipe.models, **how)
     for step in recipe.steps():
-        if (role := step.op.tunes()) and not seeded(uri := players.who(role)[1]):
+        nick = getattr(step.op, "model", None)
+        if (role := step.op.tunes()) and not seeded(uri := players.who(role, nick)[1]):
             raise ModelError(
                 f"step {step.name} fits a model for {role} further, and {uri or 'none'} is named: it has to run here.",
-                f"--model {role}=transformers:FOLDER",
+                f"--model {f'{role}.{nick}' if nick else role}"
+                f"={'diffusers' if role == 'paint' else 'transformers'}:FOLDER",
             )
     for role, nick in roles_of(recipe):
         over, uri = players.who(role, nick)
@@ -56,6 +59,23 @@ def open_players(recipe: Recipe, named: Mapping[str, str], **how: Any) -> Player
                 "name a model that completes texts and gives log-probabilities: --model complete=URI",
             )
     return players
+
+
+def check_embedder(recipe: Recipe, embed: str) -> None:
+    """Raises RecipeError where a step compares an image or a sound with a text, and who embeds cannot do both.
+
+    Before any model is asked: the steps before it may be dear.
+    """
+    if embed and not embed.startswith(("openai:", *BUILT_IN)):
+        return
+    for step in recipe.steps():
+        if step.op.sees_and_reads():
+            who = f"{embed} embeds texts alone" if embed else "no model that does both is named"
+            raise RecipeError(
+                f"step {step.name} compares an image or a sound with a text, and {who}.",
+                "--model embed=transformers:FOLDER, of a CLIP or CLAP model",
+                where=f"{recipe.where} line {step.line}",
+            )
 
 
 def scored(recipe: Recipe) -> bool:
