@@ -126,7 +126,22 @@ class Rows:
 
 def plainly(value: Any) -> str:
     """A value as a text that tells it from others: of an image or a sound the hash of its bytes."""
-    return canonical(value).decode() if hasattr(value, "encoded") else str(value or "")
+    told_by_content = hasattr(value, "encoded") or hasattr(value, "tolist")
+    return canonical(value).decode() if told_by_content else str(value or "")
+
+
+def of_unit_length(values: Sequence[Any]) -> np.ndarray:
+    """Vectors that the data holds, n x d; where a row has none, zeros."""
+    import numpy as np
+
+    width = max((len(value) for value in values if value is not None), default=0)
+    rows = np.zeros((len(values), width), np.float64)
+    for row, value in zip(rows, values, strict=True):
+        if value is not None:
+            row[:] = value
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: np.ndarray = (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    return unit
 
 
 def texts_of(fields: Mapping[str, Any], names: Sequence[str]) -> str:
@@ -275,20 +290,23 @@ class Context:
 
     def vectors(self, of: Rows | Sequence[Record], fields: Sequence[str]) -> np.ndarray:
         """A vector of unit length for each row from several fields: the texts as one, each image and sound for itself,
-        side by side."""
+        vectors that the data holds as they are but for their length; side by side."""
         import numpy as np
 
         def kind(name: str) -> str:
             known = of.kinds.get(name) if isinstance(of, Rows) else None
             return known or self._columns.get(name, Column("text")).type
 
-        texts = [name for name in fields if kind(name) not in MEDIA]
+        texts = [name for name in fields if kind(name) not in (*MEDIA, "vector")]
         found = []
         if texts or not fields:
             joined = of.texts(texts) if isinstance(of, Rows) else [texts_of(r.fields, texts) for r in of]
             found.append(self.embed(joined))
         for name in fields:
             if name in texts:
+                continue
+            if kind(name) == "vector":
+                found.append(of_unit_length(of.column(name) if isinstance(of, Rows) else [r.get(name) for r in of]))
                 continue
             blocks = []
             for begin in range(0, len(of), MEDIA_AT_A_TIME):
@@ -359,14 +377,16 @@ class Context:
         messages = self._messages(prompt, system, record, more)
         about = self._about(record)
         return await asked.conversation.chat(
-            messages, about, shape=shape, nick=asked.nick, wanted=wanted, shown=self._shown(record), **asked.sampling
-        )
+            messages, about, shape=shape, nick=asked.nick, wanted=wanted, shown=self._shown(record),
+            adapter=asked.adapter, **asked.sampling,
+        )  # fmt: skip
 
     async def complete(self, prompt: Template, record: Record, **more: Any) -> Continuation:
         """How a model goes on with a text, and its mean log-probability where the model gives it."""
         asked = self._asked()
         text = self.text(prompt, record, **more)
-        return await asked.conversation.complete(text, self._about(record), nick=asked.nick, **asked.sampling)
+        how = {**asked.sampling, "adapter": asked.adapter}
+        return await asked.conversation.complete(text, self._about(record), nick=asked.nick, **how)
 
     async def classify(
         self, prompt: Template, record: Record, *, among: Sequence[str], system: Template | None = None, **more: Any

@@ -15,7 +15,9 @@ from leaven.media.image import Image
 from leaven.models.backends.local import fitting, tuned_captions
 from leaven.models.backends.local.captions import Captions
 from leaven.models.backends.local.fitting import CHECKPOINT
-from leaven.models.backends.local.tuned_captions import Example, Lora, Tuning, tune
+from leaven.models.backends.local.lora import Lora
+from leaven.models.backends.local.tuned_captions import Example, tune
+from leaven.models.backends.local.tuned_writer import Tuning
 from leaven.models.backends.local.weights import Weights, find
 from leaven.models.calls import Adapter, Ask
 from tiny import writers
@@ -164,7 +166,7 @@ def test_a_target_that_is_too_long_is_cut(folders: dict[str, Path]):
     assert (fit.cut, learnt.shape) == (8, (2, 64))
     assert (learnt[0] != -100).sum() == 60
     assert fit.texts[0][1][-1] != fit.writer.reads.sep_token_id, "its end is not learnt"
-    with pytest.raises(DataError, match="a prompt has 70 tokens, and the model reads 64"):
+    with pytest.raises(DataError, match="a prompt has 71 tokens, and the model reads 64"):
         begun(folders["blip"], "dog " * 70)
 
 
@@ -172,7 +174,7 @@ def test_what_cannot_be_fitted(folders: dict[str, Path], tmp_path: Path):
     with pytest.raises(DataError, match="7 rows are too few"):
         tune(at(folders["blip"]), examples(n=7), QUICK, tmp_path)
     broken = [*examples(), Example(Image(b"nothing"), "", "a car")]
-    with pytest.raises(DataError, match="cannot be decoded"):
+    with pytest.raises(DataError, match="cannot be shown to the model, broken_image"):
         tune(at(folders["blip"]), broken, QUICK, tmp_path)
     with pytest.raises(ModelError, match="and writes no captions"):
         tune(at(writers.llama(tmp_path / "llama")), examples(), QUICK, tmp_path)

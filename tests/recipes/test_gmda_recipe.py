@@ -14,6 +14,7 @@ from leaven._tagged import tagged
 from leaven.media.image import Image
 from leaven.models.backends.local import tuned_captions
 from leaven.models.backends.local.captions import Captions
+from leaven.models.backends.local.lora import Lora
 from leaven.models.calls import Answer
 from tiny import writers
 
@@ -62,7 +63,7 @@ def test_what_is_taught_said_kept_and_painted(ran: Any, tmp_path: Path, monkeypa
     tune, answers = tuned_captions.tune, Captions.answers
 
     def spied(weights: Any, examples: Any, how: Any, *more: Any) -> Any:
-        assert (how.lora, how.epochs, how.lr, how.batch) == (tuned_captions.Lora(8, 32.0, 0.1, "all"), 1, 5e-5, 2)
+        assert (how.lora, how.epochs, how.lr, how.batch) == (Lora(8, 32.0, 0.1, "all"), 1, 5e-5, 2)
         taught.update({number[one.image.encoded]: (one.prompt, one.target) for one in examples})
         return tune(weights, examples, how, *more)
 

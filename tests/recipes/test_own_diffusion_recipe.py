@@ -106,7 +106,7 @@ def test_what_a_recipe_says_wrongly_is_said_before_anything_runs(tmp_path: Path,
     assert "paint names the adapter `own`, and no step before it fits one" in said(paint)
     near = said({"adapter as on": {"role": "paint"}}, paint)
     assert "the nearest is `on`" in near
-    assert "fitting paint with `how: lora` is not built yet" in said({"adapter": {"role": "paint", "how": "lora"}})
-    assert "fitting chat with `how: full` is not built yet" in said({"adapter": {"role": "chat"}})
+    assert "fitting detect with `how: lora` is not built yet" in said({"adapter": {"role": "detect", "how": "lora"}})
+    assert "fitting segment with `how: full` is not built yet" in said({"adapter": {"role": "segment"}})
     assert "there is no role `pant`" in said({"adapter": {"role": "pant"}})
     assert "`label` holds none" in said({"adapter": {"role": "paint", "target": "label"}})

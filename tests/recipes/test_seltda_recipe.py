@@ -17,7 +17,7 @@ from leaven.engine.folder import Folder
 from leaven.measure.bench import ANYWHERE
 from leaven.measure.roots import Line, Lines
 from leaven.media.image import Image
-from leaven.models.backends.local import fitting, tuned_captions
+from leaven.models.backends.local import fitting, tuned_captions, tuned_writer
 from saying import Heard, Said, Saying, chat
 from tiny import writers
 
@@ -81,7 +81,7 @@ def test_a_captioner_is_fitted_and_asks_about_the_pool(ran: Any, tmp_path: Path,
 
     tune = tuned_captions.tune
     monkeypatch.setattr(tuned_captions, "tune", spied)
-    monkeypatch.setattr(tuned_captions, "LOOKS", 2)
+    monkeypatch.setattr(tuned_writer, "LOOKS", 2)
     found = ran("seltda", rows, "--unlabelled", str(unlabelled), *QUICKLY, caption=uri)
     assert Counter(taught) == {
         ("", "Question: is it a dog? Answer: red,red,car"): 5,

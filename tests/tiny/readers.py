@@ -55,17 +55,19 @@ def roberta(folder: Path) -> Path:
     return folder
 
 
-def t5(folder: Path, says: Sequence[str] = (), seed: int = 0) -> Path:
-    """A T5; with ``says`` it writes these tokens one after the other, whatever it reads (each token once)."""
+def t5(folder: Path, says: Sequence[str] = (), seed: int = 0, *, learns: bool = False) -> Path:
+    """A T5; with ``says`` it writes these tokens one after the other, whatever it reads (each token once); one that
+    ``learns`` begins as they do, without dropout."""
     import torch
     from transformers import T5Config, T5ForConditionalGeneration
 
     words = tokens.t5()
     config = T5Config(
         vocab_size=len(words) + 8, d_model=64, d_kv=8, d_ff=64, num_layers=1, num_heads=4, decoder_start_token_id=0,
-        pad_token_id=words.pad_token_id, eos_token_id=words.eos_token_id,
+        pad_token_id=words.pad_token_id, eos_token_id=words.eos_token_id, dropout_rate=0.0 if learns else 0.1,
     )  # fmt: skip
-    model = spread(T5ForConditionalGeneration(config), 0.4, seed)
+    torch.manual_seed(seed)
+    model = T5ForConditionalGeneration(config) if learns else spread(T5ForConditionalGeneration(config), 0.4, seed)
     if says:
         chain = [0, *(words.convert_tokens_to_ids(token) for token in says), words.eos_token_id]
         vectors = model.shared.weight.detach()[chain]
@@ -80,6 +82,19 @@ def t5(folder: Path, says: Sequence[str] = (), seed: int = 0) -> Path:
                 layer.wi.weight[i] = before
                 layer.wo.weight[:, i] = after
     model.save_pretrained(folder)
+    words.save_pretrained(folder)
+    return folder
+
+
+def bart(folder: Path) -> Path:
+    """Reads and writes bytes, 64 of each; it writes the mark of the beginning first."""
+    from transformers import BartConfig, BartForConditionalGeneration
+
+    words = tokens.roberta()
+    marks = {f"{name}_token_id": getattr(words, f"{name}_token_id") for name in ("pad", "bos", "eos")}
+    more = {"decoder_start_token_id": words.eos_token_id, "forced_bos_token_id": words.bos_token_id}
+    config = BartConfig(vocab_size=len(words), **marks, **more, **{**TRANSLATES, "max_position_embeddings": 64})
+    spread(BartForConditionalGeneration(config), 0.1).save_pretrained(folder)
     words.save_pretrained(folder)
     return folder
 

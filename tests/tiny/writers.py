@@ -65,6 +65,19 @@ def llama(folder: Path, *, chats: bool = True, drawn: dict[str, Any] | None = No
     return folder
 
 
+def gpt2(folder: Path) -> Path:
+    """Its tokenizer puts no mark before a text, and its matrices are no layers of torch's."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    reads = words()
+    reads.chat_template = None
+    ends = {"bos_token_id": reads.eos_token_id, "eos_token_id": reads.eos_token_id}
+    config = GPT2Config(vocab_size=len(reads), n_positions=256, n_embd=64, n_layer=2, n_head=4, **ends)
+    spread(fresh(GPT2LMHeadModel, config), 0.15).save_pretrained(folder)
+    reads.save_pretrained(folder)
+    return folder
+
+
 def llava(folder: Path, room: int = 256) -> Path:
     """``room`` is its context."""
     from transformers import CLIPImageProcessorPil, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor

@@ -53,6 +53,8 @@ class Ask(Asks, Note):
     """Ask once a group: of equal values in a column or a list of them, of a `root`, or `all` as one."""
     rows: int | Shown = ROWS
     """With `per`: how many of the group's records the prompt sees as `rows`, or `{n: 20, unique: caption}`."""
+    adapter: str | None = None
+    """The step that fitted the model to the data: `adapter: own` after `adapter as own: {role: chat, ...}`."""
 
     @field_validator("per", mode="before")
     @classmethod

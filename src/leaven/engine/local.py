@@ -24,7 +24,7 @@ from leaven.context import Asking, Context, Rows
 from leaven.draws import Draw
 from leaven.engine.asking import ModelDesk, asking_of, records_of
 from leaven.engine.folder import Folder, arrays_bytes, write_whole
-from leaven.engine.part import for_all, within_part
+from leaven.engine.part import for_all, with_values, within_part
 from leaven.engine.pieces import Piece, going, side_by_side, write_table
 from leaven.engine.reporter import Reporter, Silent
 from leaven.engine.rows import kinds_of, to_table
@@ -561,6 +561,8 @@ class Engine:
     def fit(self, run: Run) -> str:
         """The name of a step's fitted state; fits it if no equal fit is there."""
         op, sets = run.step.op, run.step.op.fits_on()
+        if op.name == "adapter" and run.step.values:  # of no record: `epochs: k`
+            op = with_values(op, {name: e(self.constants) for name, e in run.step.values.items()})
         prints = [self.print_of(name) for name in sets]
         name = digest(
             "state",

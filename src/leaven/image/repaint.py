@@ -58,6 +58,9 @@ class Repaint(Painting, Make):
     """With `instruct`, how closely the image is kept to."""
     on: str | None = None
     """The image to paint over; the main one."""
+    size: int | None = Field(None, ge=8, le=2048, multiple_of=8)
+    """Pixels a side that it is painted at, whatever its shape, before it gets its own size again: a model of large
+    images makes nothing of small ones. Without it the image's own."""
 
     @model_validator(mode="after")
     def _some_steps(self) -> Repaint:
@@ -92,6 +95,8 @@ class Repaint(Painting, Make):
                 yield record.child({on: None}).refuse("empty" if images.get("control", image) else "no_control")
                 continue
             how: dict[str, Any] = self.how()
+            if self.size:
+                how |= {"width": self.size, "height": self.size}
             drawn: dict[str, Any] = {"prompt": prompt}
             if self.instruct:
                 how |= {"instruct": True, "image_guidance": self.image_guidance}

@@ -88,6 +88,7 @@ class Conversation:
         nick: str | None = None,
         wanted: int = 1,
         shown: Sequence[Image | Audio] = (),
+        adapter: Adapter | None = None,
         **sampling: Any,
     ) -> T | str:
         """The answer as a text, or as an object of ``shape``; ``wanted`` texts are expected in it.
@@ -96,7 +97,7 @@ class Conversation:
         (``no_valid_json`` where the repair turn was of no use either).
         """
         _, player = self.players.player("chat", nick)
-        return await self._chat(player, messages, about, shape, wanted, sampling, shown)
+        return await self._chat(player, messages, about, shape, wanted, sampling, shown, adapter)
 
     async def _chat(
         self,
@@ -107,11 +108,14 @@ class Conversation:
         wanted: int,
         sampling: Mapping[str, Any],
         shown: Sequence[Image | Audio] = (),
+        adapter: Adapter | None = None,
     ) -> T | str:
+        fitted = {"adapter": adapter.name} if adapter else {}
         sampling = drawing(player.uri, about, {"max_tokens": MOST_OUT, **sampling})
         media = {digest(medium.encoded).hex(): medium for medium in shown}
         if shape is None:
-            ask = Ask("chat", {"messages": _showing(messages, shown)}, sampling, media=media)
+            content = {"messages": _showing(messages, shown), **fitted}
+            ask = Ask("chat", content, sampling, media=media, adapter=adapter)
             answer = await self.asker.ask(player, ask, about)
             self._note(player)
             text = without_thoughts(answer.text).strip()
@@ -122,7 +126,7 @@ class Conversation:
         wish, wants = _wish(shape)
         asked = [*messages[:-1], {**messages[-1], "content": f"{messages[-1]['content']}\n\n{wish}"}]
         asked = _showing(asked, shown)
-        ask = Ask("chat", {"messages": asked}, sampling, wants, wanted, media=media)
+        ask = Ask("chat", {"messages": asked, **fitted}, sampling, wants, wanted, media=media, adapter=adapter)
         answer = await self.asker.ask(player, ask, about)
         self._note(player)
         try:
@@ -132,7 +136,8 @@ class Conversation:
                 {"role": "assistant", "content": answer.text},
                 {"role": "user", "content": mend(str(why), answer.finish == "length")},
             ]
-            ask = Ask("chat", {"messages": asked}, sampling, wants, wanted, repair=True, media=media)
+            content = {"messages": asked, **fitted}
+            ask = Ask("chat", content, sampling, wants, wanted, repair=True, media=media, adapter=adapter)
             again = await self.asker.ask(player, ask, about)
             try:
                 found = parse(again.text, shape, cut=again.finish == "length")
@@ -153,11 +158,16 @@ class Conversation:
 
     # -- complete ----------------------------------------------------------------------------------------------------
 
-    async def complete(self, prompt: str, about: About, *, nick: str | None = None, **sampling: Any) -> Continuation:
-        """How the text goes on; over a chat model where none plays ``complete``, then without log-probabilities."""
+    async def complete(
+        self, prompt: str, about: About, *, adapter: Adapter | None = None, nick: str | None = None, **sampling: Any
+    ) -> Continuation:
+        """How the text goes on; over a chat model where none plays ``complete``, then without log-probabilities.
+
+        What was fitted to a model goes on as it was fitted to, whatever else that model plays.
+        """
         role, player = self.players.player("complete", nick)
-        if role == "complete":
-            answer = await self._completed(player, prompt, about, {"max_tokens": MOST_OUT, **sampling})
+        if role == "complete" or adapter:
+            answer = await self._completed(player, prompt, about, {"max_tokens": MOST_OUT, **sampling}, adapter)
             text = _stopped(answer.text, sampling.get("stop"))
             return Continuation(text, answer.logprob, answer.scored, answer.finish)
         self.asker.once(
@@ -168,8 +178,16 @@ class Conversation:
         said = await self._chat(player, messages, about, None, 1, sampling)
         return Continuation(_stopped(str(said), stop), None)
 
-    async def _completed(self, player: Player, prompt: str, about: About, sampling: Mapping[str, Any]) -> Answer:
-        ask = Ask("complete", {"prompt": prompt}, drawing(player.uri, about, sampling))
+    async def _completed(
+        self,
+        player: Player,
+        prompt: str,
+        about: About,
+        sampling: Mapping[str, Any],
+        adapter: Adapter | None = None,
+    ) -> Answer:
+        content = {"prompt": prompt, **({"adapter": adapter.name} if adapter else {})}
+        ask = Ask("complete", content, drawing(player.uri, about, sampling), adapter=adapter)
         answer = await self.asker.ask(player, ask, about)
         self._note(player)
         self.asker.outcome(player, "complete", None)

@@ -51,7 +51,7 @@ PLAYS = {
     "diffusers": ("paint", "sound"),
     "wordllama": ("embed",),
     "hashed": ("embed",),
-    "fitted": ("paint",),
+    "fitted": ("paint", "sound"),
 }
 """The roles that a scheme plays; the others play all."""
 SERVERS = ("openai", "openai-batch")

@@ -54,6 +54,15 @@ def _asking(step: Step, fitted: dict[str, Any], where: str) -> Step:
             f"name the role: adapter as {name}: {{role: {next(iter(sorted(step.op.roles)), '...')}}}",
             where=where,
         )
+    own = getattr(step.op, "model", None)
+    if own and own != adapter.model:
+        raise RecipeError(
+            f"{step.name} asks the model `{own}`, and the adapter `{name}` is fitted to another.",
+            f"leave out `model` there, or fit that one: adapter as {name}: {{model: {own}, ...}}",
+            where=where,
+        )
+    if adapter.model and "model" in type(step.op).model_fields:
+        return replace(step, op=step.op.model_copy(update={"model": adapter.model}))
     if adapter.whole and "model" in type(step.op).model_fields:
         return replace(step, op=step.op.model_copy(update={"model": FITTED}))
     return step

@@ -54,13 +54,17 @@ def needs(recipe: Recipe, players: Players) -> str:
     found += [SEES] if _looks_and_reads(recipe) and "embed" not in players.named else []
     lacking = []
     roles = roles_of(recipe)
+    fitted = {(step.op.tunes(), getattr(step.op, "model", None)) for step in recipe.steps()}
     for role, nick in roles:
         over, uri = players.who(role, nick)
         over_chat = role in FALLBACKS and not (role == "complete" and scored(recipe))
-        if role in OWN and ("chat", None) not in roles:  # a chat model could, and one of its own is smaller and better
+        # A chat model could, and one of its own is smaller and better.
+        own = role in OWN and ("chat", None) not in roles
+        if own or (role, nick) in fitted:
             over_chat = False
         model = f"{role}.{nick}" if nick else "chat" if over_chat else role
-        found.append(HERE[uri.partition(":")[0]] if over else f"--model {model}=URI")
+        place = PLACE.get(role, "URI") if (role, nick) in fitted else "URI"
+        found.append(HERE[uri.partition(":")[0]] if over else f"--model {model}={place}")
         if not over:
             continue
         try:
@@ -78,6 +82,8 @@ def needs(recipe: Recipe, players: Players) -> str:
 
 OWN = ("caption", "tag")
 """Roles for which one names a model of their own, though a chat model can play them."""
+PLACE = {"paint": "diffusers:FOLDER"} | dict.fromkeys(("caption", "chat", "complete"), "transformers:FOLDER")
+"""Who plays a role whose model is fitted further: it has to run here."""
 SEES = "--model embed=transformers:FOLDER"
 """One that puts images or sounds beside texts: CLIP, CLAP."""
 

@@ -44,6 +44,8 @@ class Continue(Asks, Make):
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     """Above 0, words that were said already come more seldom."""
 
+    adapter: str | None = None
+    """The step that fitted the model to the data: `adapter: own` after `adapter as own: {role: complete, ...}`."""
     empty: bool = False
     """Let a text that is empty go on, for a later step to mend, instead of refusing it."""
 

@@ -42,7 +42,9 @@ def reads(said: Said) -> frozenset[str]:
 def fit(said: Said, rows: Rows, ctx: Context) -> State:
     """Raises ModelError where who plays ``caption`` does not run here."""
     from leaven.models.backends.local.captions import Captions
-    from leaven.models.backends.local.tuned_captions import Lora, Tuning, tune
+    from leaven.models.backends.local.lora import Lora
+    from leaven.models.backends.local.tuned_captions import tune
+    from leaven.models.backends.local.tuned_writer import Tuning
 
     player = ctx.fitted_further
     if not isinstance(player, Captions):

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from leaven.operators import State
 
 STEPS, LR = 2000, 2e-3
+LARGEST = 64
 
 
 def check(said: Said) -> None:
     if isinstance(said.input, list):
         raise RecipeError("a generator is steered by one field.", "input: label")
+    if said.size and said.size > LARGEST:
+        raise RecipeError(f"a small generator works at {LARGEST} pixels a side at the most.", f"size: {LARGEST}")
 
 
 def bound(said: Said, columns: Mapping[str, Column]) -> dict[str, Any]:

@@ -2,55 +2,36 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from leaven.errors import ModelError
-from leaven.models.backends.local.local import Local
+from leaven.models.backends.local.adapted import Adapted
 from leaven.models.backends.local.of_texts import read
 from leaven.models.backends.local.speaks import settings
-from leaven.models.backends.local.weights import Weights
 from leaven.models.backends.local.writer import Writer, chatting, processor_of, sees_images, shown
-from leaven.models.calls import Adapter, Answer, Ask, CallFailed
+from leaven.models.calls import Answer, Ask, CallFailed
 
 CAPTIONERS = ("blip", "git")
 """Families that go on with a caption, and are not chatted with."""
 LONGEST = 128
 """Tokens of a caption where neither the call nor the model names a limit."""
 DESCRIBE = "Describe this image in one sentence. Answer with the sentence alone."
-LORA = "adapter_config.json"
 
 
-class Captions(Local):
+class Captions(Adapted):
     """Plays ``caption`` for images.
 
     A captioner goes on from the prompt, which is cut off: the answer is what follows.  A model that chats is asked the
     prompt.
     """
 
-    def __init__(self, weights: Weights) -> None:
-        super().__init__(weights)
-        self._writers: dict[str, Writer] = {}
-        """The model as it is, under an empty name, and with each adapter: a model for each, as calls run beside each
-        other."""
-        self._fitting = threading.Lock()
-
-    def load(self) -> None:
-        self._writers[""] = self.opened()
-
-    def unload(self) -> None:
-        self._writers.clear()
-
     def kind(self, ask: Ask) -> Hashable:
         return settings(ask.sampling), ask.content["prompt"], ask.adapter.name if ask.adapter else ""
 
     def answers(self, asks: Sequence[Ask]) -> list[Answer | CallFailed]:
         """The captions of images that are all in order.  Raises CallFailed where one is not."""
-        writer = self._writer(asks[0].adapter)
+        writer = self.writer(asks[0].adapter)
         images = [ask.media[ask.content["item"]] for ask in asks]
         if any(hasattr(image, "samples") for image in images):
             raise ModelError(
@@ -101,8 +82,6 @@ class Captions(Local):
         inputs: dict[str, Any] = writer.read(texts, [[image] for image in images], chat=True)
         return inputs
 
-    # -- what was fitted to it ----------------------------------------------------------------------------------------
-
     def opened(self) -> Writer:
         """The model as it lies there, on ``device`` and in ``dtype``.  Raises ModelError where it is no captioner."""
         import transformers as library
@@ -116,26 +95,3 @@ class Captions(Local):
             return chatting(self, sees=True)
         processor = processor_of(self.weights)
         return Writer(self, read(self, library.AutoModelForImageTextToText), processor.tokenizer, processor)
-
-    def _writer(self, adapter: Adapter | None) -> Writer:
-        """The model, or it with an adapter: a folder with a LoRA, or with a whole model of its family."""
-        name = adapter.name if adapter else ""
-        with self._fitting:
-            if name not in self._writers:
-                assert adapter is not None
-                self._writers[name] = self._fitted(adapter.folder)
-            return self._writers[name]
-
-    def _fitted(self, folder: Path) -> Writer:
-        if not (folder / LORA).is_file():
-            described = folder / "config.json"
-            whole = Captions(replace(self.weights, place=str(folder), revision=None, described=described))
-            whole.device, whole.dtype = self.device, self.dtype
-            return whole.opened()
-        from peft import PeftModel
-
-        writer = self.opened()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # of peft, by transformers
-            writer.model = PeftModel.from_pretrained(writer.model, folder).merge_and_unload().train(False)
-        return writer

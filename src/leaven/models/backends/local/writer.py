@@ -26,6 +26,8 @@ TAIL = 4
 """Tokens before the last ones that are looked at too, for a stop: a letter may be made of several."""
 NO_LIMIT = 10**6
 """Tokenizers that know no longest text name a number above it."""
+READ_APART = ("bart", "mt5", "t5", "umt5")
+"""Families that read a text whole, and then write another."""
 VIDEO = "name LLaVA, Idefics3 or another that reads images alone, or install torchvision."
 
 
@@ -50,24 +52,35 @@ class Writer:
         self.device, self.dtype = local.device, local.dtype
         self._reading = threading.Lock()
         """One thread at a time: a tokenizer is set anew for each call."""
-        reads.padding_side = "left"
+        self.apart = bool(getattr(model.config, "is_encoder_decoder", False))
+        """Whether it reads a text whole, and then writes another: else it goes on with the text."""
+        reads.padding_side = "right" if self.apart else "left"
         if reads.pad_token is None:
             reads.pad_token = reads.eos_token
         ends = getattr(model.generation_config, "eos_token_id", None)
         marks = {reads.eos_token_id, reads.sep_token_id, *(ends if isinstance(ends, list) else [ends])}
         self.ends = {int(mark) for mark in marks if mark is not None}
-        longest = getattr(model.config.get_text_config(), "max_position_embeddings", None) or reads.model_max_length
-        self.longest = int(longest) if longest < NO_LIMIT else None
-        """Tokens that prompt and answer may have together."""
+        longest = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        if not longest and not self.apart:  # T5 knows no places, and reads more than its tokenizer says
+            longest = reads.model_max_length
+        self.longest = int(longest) if longest and longest < NO_LIMIT else None
+        """Tokens that prompt and answer may have together; each of them, where they stand apart."""
 
     @property
     def template(self) -> Any:
         return getattr(self.sees, "chat_template", None) or self.reads.chat_template
 
+    @property
+    def mark(self) -> str:
+        """What an empty text begins with, where the tokenizer itself does not mark it."""
+        return "" if self.reads("")["input_ids"] else str(self.reads.bos_token or self.reads.eos_token or "")
+
     # -- what is asked ----------------------------------------------------------------------------------------------
 
-    def rendered(self, messages: Sequence[Mapping[str, Any]]) -> str:
+    def rendered(self, messages: Sequence[Mapping[str, Any]], *, answered: bool = False) -> str:
         """Messages as the model's template writes them; one that takes no system message finds it in the first turn.
+
+        What begins an answer follows, but where the last message is one: ``answered``.
 
         Raises CallFailed.
         """
@@ -79,18 +92,18 @@ class Writer:
                 if isinstance(message["content"], str):
                     message["content"] = [{"type": "text", "text": message["content"]}]
         try:
-            return self._rendered(said)
+            return self._rendered(said, answered)
         except TemplateError as error:
             if len(said) > 1 and said[0]["role"] == "system":
                 try:
-                    return self._rendered(_without_system(said))
+                    return self._rendered(_without_system(said), answered)
                 except TemplateError:
                     pass
             raise CallFailed("chat_template", f"the model's chat template says: {error}") from None
 
-    def _rendered(self, messages: list[dict[str, Any]]) -> str:
+    def _rendered(self, messages: list[dict[str, Any]], answered: bool) -> str:
         own = self.sees if getattr(self.sees, "chat_template", None) else self.reads
-        return str(own.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        return str(own.apply_chat_template(messages, tokenize=False, add_generation_prompt=not answered))
 
     def read(self, texts: Sequence[str], images: Sequence[Sequence[Image]] = (), *, chat: bool = False) -> Any:
         """The inputs of texts, each with its images; those of a ``chat`` are as a template wrote them."""
@@ -132,7 +145,7 @@ class Writer:
         """
         sampling = samplings[0]
         mask = inputs.get("attention_mask")
-        padding = [0] * len(samplings) if mask is None else (mask == 0).sum(1).tolist()
+        padding = [0] * len(samplings) if mask is None or self.apart else (mask == 0).sum(1).tolist()
         own = self.model.generation_config
         drawn = Drawn(how(sampling, own), [int(one.get("seed", 0)) for one in samplings], padding)
         stops = [sampling["stop"]] if isinstance(sampling.get("stop"), str) else list(sampling.get("stop") or ())
@@ -155,10 +168,8 @@ class Writer:
         import torch
 
         logprobs = torch.cat(drawn.logprobs, 1).tolist()
-        return [
-            self._written(row, logprobs[i], stops, drawn.begin - padding[i], drawn.tops[i])
-            for i, row in enumerate(rows)
-        ]
+        read = mask.sum(1).tolist() if self.apart and mask is not None else [drawn.begin - n for n in padding]
+        return [self._written(row, logprobs[i], stops, read[i], drawn.tops[i]) for i, row in enumerate(rows)]
 
     def _written(
         self, row: list[int], logprobs: list[float], stops: Sequence[str], read: int, tops: Mapping[int, float]
@@ -209,6 +220,14 @@ def chatting(local: Local, *, sees: bool) -> Writer:
     return Writer(local, read(local, kind), reads, processor)
 
 
+def reading(local: Local) -> Writer:
+    """A model that reads a text whole and then writes another, loaded.  Raises ModelError."""
+    import transformers as library
+
+    reads = local.weights.read(library.AutoTokenizer)
+    return Writer(local, read(local, library.AutoModelForSeq2SeqLM), reads, None)
+
+
 def processor_of(weights: Weights) -> Any:
     """What reads a model's texts and images.  Raises ModelError."""
     import transformers as library
@@ -221,6 +240,15 @@ def processor_of(weights: Weights) -> Any:
         raise ModelError(
             f"{weights.uri}: what reads its images also reads videos, and needs torchvision.", VIDEO
         ) from None
+
+
+def reads_apart(weights: Weights) -> bool:
+    """Whether a model reads a text whole, and then writes another: a T5, a BART."""
+    from transformers.models.auto import modeling_auto as known
+
+    names = weights.config.get("architectures") or []
+    writes = names[0] in known.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values() if names else True
+    return weights.family in READ_APART and writes
 
 
 def sees_images(weights: Weights) -> bool | None:
