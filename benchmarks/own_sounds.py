@@ -183,14 +183,14 @@ def survival(data: Path, model: Path, ear: Ear) -> str:
 
 
 def picture(data: Path, model: Path, to: Path) -> None:
-    """Three real sounds of each label, and five that were made, none chosen, as the model sees them."""
+    """Three real sounds of each label, and six that were made, none chosen, as the model sees them."""
     found = SmallSound.load(model)
     real, labels = sounds(data / "train")
     scale, gap = found.scale, 2
     columns = []
     for label in found.classes:
         seen = [scale.of(one.mono) for one, own in zip(real, labels, strict=True) if own == label]
-        drawings = [found.pictures.draw(label, seed=seed) for seed in range(5)]
+        drawings = [found.pictures.draw(label, seed=seed) for seed in range(6)]
         white = np.full((4 * gap, scale.size), 255, np.uint8)
         parts = [*seen[:: len(seen) // 3][:3], white, *drawings]
         column = [np.pad(part, ((0, gap), (0, gap)), constant_values=255) for part in parts if part is not white]

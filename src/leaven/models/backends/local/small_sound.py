@@ -171,7 +171,8 @@ class SmallSound:
         )
         heard = self.even or self.scale.heard(picture)
         made = self.scale.sound(picture, np.random.default_rng([seed % 2**63, 1]), begun)
-        sound = np.clip(resampled(_let_out(made[:heard], self.scale.rate), self.scale.rate, self.rate), -1.0, 1.0)
+        ended = _let_out(made[:heard], self.scale.rate)
+        sound: Samples = np.clip(resampled(ended, self.scale.rate, self.rate), -1.0, 1.0)
         if seconds is None or not len(sound):
             return sound
         wanted = max(1, round(seconds * self.rate))
