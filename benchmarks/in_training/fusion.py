@@ -19,7 +19,7 @@ from benchmarks.in_training.clothing import Reviews, split
 from benchmarks.in_training.paired import Arm, paired
 from leaven.train import Batches, alone, fit, mixup
 
-ROWS, STEPS, BATCH = 160, 300, 32
+ROWS, STEPS, BATCH = 120, 300, 32
 WIDTH, HIDDEN, DROP = 64, 128, 0.1
 RATE, DECAY = 1e-3, 1e-3
 

@@ -251,6 +251,23 @@ def test_gradients_flow_by_what_was_mixed():
     assert images.grad.abs().sum() > 0
 
 
+def test_inside_of_what_is_compiled_they_do_the_same():
+    images = torch.rand(4, 3, 8, 8)
+
+    def step(first: Any, second: Any, draws: Any) -> Any:
+        switched = cut_switch([first, second], p=1, generator=draws)
+        return mixgen(switched[0] * 2 + switched[1], list("abcd"), 2)
+
+    fast = torch.compile(step, backend="eager")
+    for seed in (0, 1):  # the second draws another box, which is no constant of what was compiled
+        wanted, joined = step(images, -images, torch.Generator().manual_seed(seed))
+        mixed, said = fast(images, -images, torch.Generator().manual_seed(seed))
+        assert torch.equal(mixed, wanted)
+        assert said == joined == ["a c", "b d", "c", "d"]
+    whole = torch.compile(lambda images: mixgen(images, list("abcd"), 2)[0], backend="eager", fullgraph=True)
+    assert torch.equal(whole(images), mixgen(images, list("abcd"), 2)[0])
+
+
 # -- errors -----------------------------------------------------------------------------------------------------------
 
 
