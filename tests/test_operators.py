@@ -24,7 +24,7 @@ from leaven import cli, operators
 from leaven.media.audio import Audio
 from leaven.media.image import Image
 from leaven.operators import Keep, Make, Note, Operator
-from worlds import World, bare, images, pairs, sounds, texts, unmasked
+from worlds import World, bare, images, pairs, sounds, texts, unmasked, vectors
 
 NAMES = operators.names()
 BESIDE = Path(__file__).with_name("beside")
@@ -47,6 +47,7 @@ CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "annotate": ([{"shade": {"n": 2}}], {"into": "depth", "top": 255}),
     "blanks": ([], {"ratio": 0.5}),
     "boxes": ([{"shade": {"n": 2}}], {"phrases": "[label, 'a square']"}),
+    "calibrate": ([], {"n": 3, "few": 4, "alpha": 0.1}),
     "caption": ([{"shade": {"n": 2}}], {"prompt": "a photo of", "temperature": 1.0, "top_k": 50}),
     "code_switch": ([], {"to": ["spa"], "lexicon": "words.csv", "words": 0.5, "n": 2}),
     "cluster": ([CHILDREN], {"k": 3}),
@@ -76,6 +77,7 @@ CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "match": ([CHILDREN], {"on": "text", "to": "{{ parent.text }}"}),
     "mix_images": ([], {"n": 2, "soft": True, "lam": 0.6}),
     "mix_sounds": ([], {"n": 2, "soft": True}),
+    "mix_vectors": ([], {"n": 2, "soft": True, "lam": 0.6}),
     "near_test": ([{"edit_words": {"n": 1, "ops": ["punctuation"]}}], {"at": 0.5}),
     "neighbours": ([CHILDREN], {"k": 2}),
     "note": ([CHILDREN], {"fields": {"size": "text|length", "luck": "uniform(0, 1)"}}),
@@ -92,6 +94,7 @@ CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "repaint": ([], {"prompt": "a {{ label }} square", "n": 2, "holds": ["boxes", "mask", "points"]}),
     "retarget": ([], {"to": "other"}),
     "shade": ([], {"n": 2}),
+    "shake_vector": ([], {"n": 2, "drop": 0.2}),
     "sound": ([], {"prompt": "{{ caption }}", "n": 2, "start": "audio", "holds": ["segments"]}),
     "speak": ([], {"n": 2}),
     "spans": ([CHILDREN], {"labels": ["NAME", "PLACE"]}),
@@ -128,6 +131,7 @@ MENDED = {
     "collage": ("label", "caption"),
     "mix_images": ("label", "caption"),
     "mix_sounds": ("label", "caption"),
+    "mix_vectors": ("label",),
     "policy": ("caption",),
     "swap_terms": ("caption",),
     "warp": ("caption",),
@@ -178,7 +182,15 @@ def step(name: str) -> dict[str, Any]:
     return {name: parameters["fields"] if name == "note" else parameters}
 
 
-WORLDS = {"text": texts, "image": images, "unmasked": unmasked, "bare": bare, "audio": sounds, "pair": pairs}
+WORLDS = {
+    "text": texts,
+    "image": images,
+    "unmasked": unmasked,
+    "bare": bare,
+    "audio": sounds,
+    "pair": pairs,
+    "vector": vectors,
+}
 OF_WORLD = {
     "adapter": "image",
     **dict.fromkeys(("collage", "instances", "mask", "mix_images", "paste"), "unmasked"),

@@ -152,6 +152,19 @@ def two_views(i: int, salt: int = 0) -> Row:
     }
 
 
+def vector(i: int, salt: int = 0) -> Row:
+    """Four numbers about one of two middles; every sixth row is of a label that has few."""
+    rng = np.random.Generator(np.random.Philox(key=5000 + 1000 * salt + i))
+    label = "rare" if i % 6 == 3 else ("near", "far")[i % 2]
+    numbers = rng.normal({"near": 0, "far": 3, "rare": -3}[label], 1, 4).astype(np.float32)
+    return {"vector": numbers, "label": label, "shelf": i}
+
+
+def vectors() -> World:
+    fields = {"vector": "vector", "label": "label"}
+    return World(fields, [vector(i) for i in range(24)], [vector(i, 1) for i in range(6)])
+
+
 def pairs() -> World:
     fields = {"image_left": "image", "image_right": "image", "sentence": "text", "boxes": "boxes", "label": "label"}
     return World(fields, [two_views(i) for i in range(12)], [two_views(i, 1) for i in range(3)])

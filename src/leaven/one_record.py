@@ -194,7 +194,21 @@ def taken(row: Fields, op: Operator, where: str = "") -> Fields:
     kinds = {**named, **{name: name for name in MEDIA}}
     for name in PLACES.keys() & row.keys():
         _check_places(name, row[name], where)
-    return {name: _as_media(name, kinds[name], v, where) if name in kinds else v for name, v in row.items()}
+    row = {name: _as_media(name, kinds[name], v, where) if name in kinds else v for name, v in row.items()}
+    vectors = {name for name in ("vector", *(named if op.takes == "vector" else ())) if row.get(name) is not None}
+    return {name: _as_vector(name, v, where) if name in vectors else v for name, v in row.items()}
+
+
+def _as_vector(name: str, value: Any, where: str) -> Any:
+    """A list of numbers, an array or a tensor as a run holds it: in 32 bits."""
+    try:
+        found = np.array(value.tolist() if hasattr(value, "tolist") else value, np.float32)
+    except (TypeError, ValueError):
+        found = np.zeros(0, np.float32)
+    if found.ndim != 1 or not len(found) or not np.isfinite(found).all():
+        at = f"{where}: {name}" if where else name
+        raise DataError(f"it is of type {type(value).__name__}.", "a vector is a list of finite numbers.", where=at)
+    return found
 
 
 def _as_media(name: str, kind: str, value: Any, where: str) -> Any:

@@ -49,6 +49,8 @@ def arrow_of(kind: str) -> pa.DataType | None:
         return pa.list_(pa.struct([("label", pa.string()), ("prob", pa.float64())]))
     if kind == "sequence":
         return pa.list_(pa.list_(pa.float32()))
+    if kind == "vector":
+        return pa.list_(pa.float32())
     return None
 
 
@@ -84,7 +86,7 @@ def settle(fields: Mapping[str, Any]) -> None:
             value.settle()
 
 
-def _matrix(cell: Any) -> Any:
+def _numbers(cell: Any) -> Any:
     import numpy as np
 
     return np.array(cell, np.float32)
@@ -104,12 +106,14 @@ _DECODE: dict[str, Callable[[Any], Value]] = {
     **dict.fromkeys(IMAGES, lambda cell: Image(cell["bytes"], cell["path"] or "")),
     "audio": lambda cell: Audio(cell["bytes"], cell["path"] or ""),
     "label_probs": lambda cell: {item["label"]: item["prob"] for item in cell},
-    "sequence": _matrix,
+    "sequence": _numbers,
+    "vector": _numbers,
     JSON: json.loads,
 }
 _ENCODE: dict[str, Callable[[Value], Any]] = {
     **dict.fromkeys(MEDIA, lambda value: {"bytes": value.encoded, "path": value.path or None}),
     "label_probs": lambda value: [{"label": str(label), "prob": float(p)} for label, p in value.items()],
     "sequence": lambda value: [list(map(float, row)) for row in value],
+    "vector": lambda value: list(map(float, value)),
     **{kind: _dict_of(kind) for kind in ("boxes", "points", "segments")},
 }

@@ -219,7 +219,7 @@ def test_which_field_is_compared():
     assert Cover(2).bind(columns).on == "text"
     assert Cover(2).bind({"image": Column("image")}).reads() == {"image"}
     assert Cover(by="items").bind({}).reads() == {"items"}
-    with pytest.raises(RecipeError, match="needs text, image or audio; the data has size"):
+    with pytest.raises(RecipeError, match="needs text, image, audio or vector; the data has size"):
         Cover(2).bind({"size": Column("value")})
 
 

@@ -39,7 +39,7 @@ class Cluster(Note):
     """
 
     roles: ClassVar[frozenset[str]] = frozenset({"embed"})
-    takes: ClassVar[str] = "text or image or audio"
+    takes: ClassVar[str] = "text or image or audio or vector"
     k: int = Field(ge=1, le=10_000)
     """How many clusters; where a group has fewer distinct rows, so many."""
     on: str | None = None

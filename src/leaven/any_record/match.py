@@ -41,7 +41,7 @@ class Match(Note):
     """
 
     roles: ClassVar[frozenset[str]] = frozenset({"embed"})
-    takes: ClassVar[str] = "text or image or audio"
+    takes: ClassVar[str] = "text or image or audio or vector"
     on: str | list[str] | None = None
     """Two fields, or one with `to` or `centre`."""
     to: Text | None = None

@@ -42,7 +42,7 @@ class Neighbours(Note):
     """
 
     roles: ClassVar[frozenset[str]] = frozenset({"embed"})
-    takes: ClassVar[str] = "text or image or audio"
+    takes: ClassVar[str] = "text or image or audio or vector"
     k: int = Field(1, ge=1, le=1000)
     """How many."""
     on: str | None = None

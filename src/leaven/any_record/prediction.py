@@ -62,8 +62,8 @@ class Prediction(Note):
         return [self.input] if isinstance(self.input, str) else list(self.input or ())
 
     def bind(self, columns: Mapping[str, Column]) -> Self:
-        """Take all texts, images and sounds for input where none is named, and the data's group."""
-        kinds = (*CONTENT, "image", "audio")
+        """Take all texts, images, sounds and vectors for input where none is named, and the data's group."""
+        kinds = (*CONTENT, "image", "audio", "vector")
         texts = [
             name for name, column in columns.items() if column.type in kinds and column.written and name != self.target
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -109,6 +110,9 @@ def sample(table: Table) -> dict[str, list[Any]]:
 
 def _guess(kind: str, free: Sequence[str], rows: Mapping[str, list[Any]]) -> tuple[str, str]:
     """The likeliest column of a type and the reason, or two empty texts."""
+    if kind == "vector":
+        column = next((c for c in free if _all_numbers(rows.get(c, []))), "")
+        return column, "guessed: lists of numbers" if column else ""
     texts = {c: [str(v) for v in rows.get(c, []) if v not in (None, "")] for c in free}
     texts = {c: v for c, v in texts.items() if v}
     if kind == "label":
@@ -129,6 +133,19 @@ def _guess(kind: str, free: Sequence[str], rows: Mapping[str, list[Any]]) -> tup
             varied = "nearly all different" if distinct > 0.9 else f"{distinct:.0%} different"
             return column, f"guessed: {'by its name' if column in named else 'the longest'}, {varied}"
     return "", ""
+
+
+def _all_numbers(values: Sequence[Any]) -> bool:
+    """True where all values are lists of numbers, or JSON of such."""
+    found = [value for value in values if value not in (None, "")]
+    try:
+        lists = [json.loads(value) if isinstance(value, str) else value for value in found]
+    except ValueError:
+        return False
+    return bool(lists) and all(
+        isinstance(one, list) and one and all(isinstance(n, int | float) and not isinstance(n, bool) for n in one)
+        for one in lists
+    )
 
 
 def _mean_length(values: Sequence[str]) -> float:

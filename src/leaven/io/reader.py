@@ -16,6 +16,7 @@ from leaven.io.json_rows import HELD
 from leaven.io.media_columns import LOOKED_AT, is_address, is_media, media_of_paths
 from leaven.io.sets import ID, MEDIA_PER_PART, OWN, ROW, SPLIT_NAMES, RowSet, row_hashes
 from leaven.io.table import Table, check_lengths
+from leaven.io.vector_column import vectors_of
 from leaven.media.broken import Broken
 from leaven.records import digest, folded
 from leaven.storage import MEDIA, arrow_of
@@ -59,6 +60,8 @@ class Reader:
         self.riding_types: dict[str, pa.DataType] = {}
         self.stored: dict[str, str] = {}
         self.label_codes: dict[str, int] = {}
+        self.widths: dict[str, int] = {}
+        """How many numbers the vectors of a column have."""
         self.name = ""
         self.order: list[str] = []
         self.split = ""
@@ -104,7 +107,8 @@ class Reader:
         """Map the columns of the data; the others ride along."""
         if not self.fields:
             kinds = set(table.kinds.values())
-            kind = next((k for k in ("image", "audio") if k in kinds or k in self.named), "text")
+            other = "vector" if "vector" in self.named else "text"
+            kind = next((k for k in ("image", "audio") if k in kinds or k in self.named), other)
             self.fields = {kind: kind, "label": "label"}
             self.optional = {"label"} if kind != "text" else set()
         of_pool = self.pool.keys() - self.fields.keys()
@@ -114,7 +118,7 @@ class Reader:
         self.own_ids = ID in table.columns
         self.order = [c for c in table.columns if c not in OURS]
         for name, kind in self.fields.items():
-            if name not in mapped.columns and kind in ("text", "label", *MEDIA) and name not in self.optional:
+            if name not in mapped.columns and kind in ("text", "label", "vector", *MEDIA) and name not in self.optional:
                 raise _no_column(table, name, kind, mapped)
         taken = set(mapped.columns.values())
         self.split = next((c for c in table.columns if c.lower() == "split" and c not in taken), "")
@@ -197,7 +201,7 @@ class Reader:
                 array, values[name] = read_media(array, kind, table, broken)
                 broken_in = dict.fromkeys(broken, column) | broken_in
             elif arrow_of(kind) is not None:
-                array = self.shaped(array, kind, column, table)
+                array = self.shaped(array, kind, column, table, before)
             elif kind == "label" or (kind in TEXTS and not is_list(array)):
                 self.stored.setdefault(name, WIDER.get(str(array.type), str(array.type)))
                 array = self.texts(array, batch.schema.field(column), table, kind, before)
@@ -273,11 +277,14 @@ class Reader:
         )
         raise _no_texts(table.name, field.name, what, kind)
 
-    def shaped(self, array: pa.Array, kind: str, column: str, table: Table) -> pa.Array:
+    def shaped(self, array: pa.Array, kind: str, column: str, table: Table, before: int) -> pa.Array:
         """Boxes, points and the like, as they are stored."""
         import pyarrow as pa
 
         wanted = arrow_of(kind)
+        if kind == "vector":
+            found, self.widths[column] = vectors_of(array, column, table.name, before, self.widths.get(column, 0))
+            return found
         if array.type == wanted:
             return array
         try:
@@ -472,7 +479,9 @@ def _no_column(table: Table, name: str, kind: str, mapped: Mapped) -> DataError:
         return DataError(
             f"{what}.", f"take a recipe for {holds}, such as -r {DEFAULT[other]}; leaven recipes lists them."
         )
-    looks = {"label": "a label (few values, repeated)", "text": "a text"}.get(kind, f"the {name} ({kind})")
+    looks = {"label": "a label (few values, repeated)", "text": "a text", "vector": "a vector (a list of numbers)"}.get(
+        kind, f"the {name} ({kind})"
+    )
     way = (
         f"name it with --{kind} COLUMN."
         if name == kind and kind in ("text", "label")

@@ -99,10 +99,10 @@ class Cover(Keep):
         if self.by != VECTOR or self.on is not None:
             return self
         texts = [name for name, column in columns.items() if column.type in CONTENT and column.written]
-        media = [name for name, column in columns.items() if column.type in ("image", "audio")]
+        media = [name for name, column in columns.items() if column.type in ("image", "audio", "vector")]
         if not texts and not media:
             raise RecipeError(
-                f"cover needs text, image or audio; the data has {listed(columns)}.", "cover: {by: COLUMN}"
+                f"cover needs text, image, audio or vector; the data has {listed(columns)}.", "cover: {by: COLUMN}"
             )
         return self.model_copy(update={"on": [*texts, *media][0]})
 

@@ -45,7 +45,7 @@ class Unique(Keep):
     999 of 1,000 near ones, of more than 200,000 rows 994 to 999.  MinHash, for ``ngram``, lets one pair in ten thousand
     by that is just near enough.  No other way overlooks any.
 
-    Needs a text, an image or a sound.
+    Needs a text, an image, a sound or a vector.
 
     >>> Unique()({"text": "I lost  my card"}, source=[{"text": "i lost my card", "label": "card"}])
     [{'text': 'I lost  my card', '_reason': 'duplicate'}]
@@ -75,10 +75,12 @@ class Unique(Keep):
         """Compare all that a record is: of a picture with a caption both, since either may be what changed."""
         if self.on is not None:
             return self
-        media = [name for name, column in columns.items() if column.type in ("image", "audio")]
+        media = [name for name, column in columns.items() if column.type in ("image", "audio", "vector")]
         texts = [name for name, column in columns.items() if column.type in CONTENT and column.written]
         if not media and not texts:
-            raise RecipeError(f"unique needs text, image or audio; the data has {listed(columns)}.", "unique: COLUMN")
+            raise RecipeError(
+                f"unique needs text, image, audio or vector; the data has {listed(columns)}.", "unique: COLUMN"
+            )
         found = [*texts[:1], *media]
         return self.model_copy(update={"on": found if media else found[0]})
 

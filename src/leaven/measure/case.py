@@ -19,6 +19,7 @@ from leaven.io.columns import map_columns
 from leaven.io.dataset import Dataset
 from leaven.io.encoded import read_media
 from leaven.io.tables import open_table
+from leaven.io.vector_column import vectors_of
 from leaven.measure.bench import NO_ROOT, Rows
 from leaven.measure.images import Images
 from leaven.measure.media import AT_A_TIME, Media, features
@@ -27,6 +28,7 @@ from leaven.measure.pairs import PairEncoder, encoder_of
 from leaven.measure.roots import Line, Lines
 from leaven.measure.sounds import Sounds
 from leaven.measure.texts import Texts
+from leaven.measure.vectors import Vectors
 from leaven.media.broken import Broken
 from leaven.recipe import check, read
 from leaven.records import folded, short_hash
@@ -106,13 +108,18 @@ class Case:
         self.real = self._real()
         self.place_of = {name: i for i, name in enumerate(self.real.ids)}
 
-    def _content(self, student: str | None) -> Texts | Media:
+    def _content(self, student: str | None) -> Texts | Media | Vectors:
         """What of a row a student learns from: its texts where it has a label and the recipe named one, else its image
-        or its sound."""
-        fields = {kind: [n for n, t in self.dataset.types.items() if t == kind] for kind in ("text", "image", "audio")}
-        kind = next((k for k in (("text", "image", "audio") if self.label else ("image", "audio")) if fields[k]), "")
+        or its sound, or the vector that stands for it."""
+        kinds = ("text", "image", "audio", "vector") if self.label else ("image", "audio")
+        fields = {kind: [n for n, t in self.dataset.types.items() if t == kind] for kind in kinds}
+        kind = next((k for k in kinds if fields[k]), "")
         if not kind or not (self.label or self.noted):
-            what = "no text, no image and no sound to learn from" if self.label else "no label, no boxes, no captions"
+            what = (
+                "no text, no image, no sound and no vector to learn from"
+                if self.label
+                else "no label, no boxes, no captions"
+            )
             raise DataError(
                 f"{self.dataset.name} has {what}: there is nothing to measure.",
                 "name a column, --label COLUMN, or put files into folders of labels.",
@@ -126,6 +133,10 @@ class Case:
             raise DataError(
                 f"--student {student} is for texts; this data is {kind}.", "--student cnn, or leave it out."
             )
+        if kind == "vector":
+            if student == "cnn":
+                raise DataError("--student cnn is for images and sounds; this data is vectors.", "leave it out.")
+            return Vectors(*seen)
         if kind != "text":
             [name] = seen
             side = {} if self.label else {"side": SMALL}
@@ -230,6 +241,8 @@ class Case:
                 array = batch.column(column)
                 if kind in MEDIA:
                     array, _ = read_media(array, kind, table, {})
+                elif kind == "vector":
+                    array, _ = vectors_of(array, column, table.name, 0, 0)
                 elif (shape := arrow_of(kind)) is not None and array.type != shape:
                     array = pa.array(array.to_pylist(), shape)
                 batch = batch.set_column(batch.schema.names.index(column), column, array)

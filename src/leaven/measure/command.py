@@ -159,7 +159,8 @@ def _file_dataset(request: MeasureRequest, scratch: Path) -> Dataset:
             f"leaven measure {request.run} --with MADE --test FILE",
         )
     media = MEDIA_FIELDS & {*open_table(request.run).kinds.values(), *request.named}
-    fields = {} if media else {"text": "text", "label": "label"}
+    content = "vector" if "vector" in request.named else "text"
+    fields = {} if media else {content: content, "label": "label"}
     dataset = datasets.read(
         request.run, scratch / "input", fields=fields, named=request.named, test=request.test, seed=request.seed
     )

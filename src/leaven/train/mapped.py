@@ -99,7 +99,7 @@ def _kinds(schema: pa.Schema) -> dict[str, str]:
     noted = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
     features = noted.get("info", {}).get("features", {})
     found = {name: str(feature["_type"]).lower() for name, feature in features.items()}
-    for kind in ("label_probs", "sequence"):
+    for kind in ("label_probs", "sequence", "vector"):
         found |= {field.name: kind for field in schema if field.type == storage.arrow_of(kind)}
     return found
 
