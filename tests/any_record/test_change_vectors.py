@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from asked import cli
 from leaven.any_record.calibrate import Calibrate
 from leaven.any_record.mix_vectors import MixVectors
 from leaven.any_record.neighbours import Neighbours
@@ -110,3 +113,12 @@ def test_what_is_no_vector():
     for wrong in ("abc", [], [[1.0]], [float("nan")], ["a"]):
         with pytest.raises(DataError, match="vector"):
             ShakeVector()({"vector": wrong}, source=[A])
+
+
+def test_try_shows_where_vectors_point(tmp_path: Path):
+    rows = [{"embedding": [float(i), 0.25, *[0.0] * 6], "label": "ab"[i % 2]} for i in range(8)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    done = cli("try", tmp_path / "rows.jsonl", "-r", "mix-vectors", "-n", "8")
+    assert done.code == 0, done.err
+    assert "  b  8 numbers: 3.00, 0.25, 0.00, 0.00, 0.00, ..." in done.out
+    assert "(nothing)" not in done.out

@@ -26,6 +26,8 @@ from leaven.operators import Keep
 from leaven.recipe import Recipe
 from leaven.storage import JSON, arrow_of, to_values
 
+SHOWN = 5
+"""Numbers of a vector that are shown."""
 SCORES = 2
 """How many scores stand beside a child."""
 STATES = {REFUSED: "refused", FAILED: "failed", LEFT: "left"}
@@ -163,7 +165,7 @@ class _Columns:
                 for row in sorted(mine.to_pylist(), key=lambda row: int(row["_order"])):
                     media = "" if self.text else _of_media(row, self.dataset)
                     captions = tuple(c for name in self.captions for c in _listed(row.get(name))) if media else ()
-                    said = media or str(row.get(self.text) or "")
+                    said = media or self.words(row)
                     found[row["_id"]] = Parent(row["_id"], str(row.get(self.label) or ""), said, captions)
                     rows[row["_id"]] = row
         return found, rows
@@ -185,7 +187,7 @@ class _Columns:
         if not row["_media"]:
             own = row.get(self.label)
             label = ((self.label, own),) if root and own not in (None, root.get(self.label)) else ()
-            return Child(state, str(row.get(self.text) or ""), tuple(scores[:SCORES]), reason, step, said=label)
+            return Child(state, self.words(row), tuple(scores[:SCORES]), reason, step, said=label)
         steps = tuple((entry["step"], entry["drawn"] or "") for entry in row.get("_steps") or ())
         new = [(name, self.value(name, row)) for name in (*self.telling, *self.noted)]
         said = tuple(
@@ -193,6 +195,14 @@ class _Columns:
         )
         with_ = tuple(others[i] for i in row.get("_parents") or () if i in others and i != row.get("_root"))
         return Child(state, "", tuple(scores[:SCORES]), reason, step, steps, said, with_)
+
+    def words(self, row: Mapping[str, Any]) -> str:
+        """The main text; of a row that is a vector how long it is, and where it points."""
+        vector = row.get(self.dataset.main("vector")) if not self.text else None
+        if not vector:
+            return str(row.get(self.text) or "")
+        first = ", ".join(f"{number:.2f}" for number in vector[:SHOWN])
+        return f"{len(vector)} numbers: {first}" + (", ..." if len(vector) > SHOWN else "")
 
     def value(self, name: str, row: Mapping[str, Any]) -> Any:
         """A text, a list of them or a soft label; of what else a step noted nothing."""
