@@ -29,7 +29,7 @@ from leaven.train.sequence_distillation import sequence_distillation
 if TYPE_CHECKING:
     from leaven.train.aligned import DomainAdversary, reversal_schedule
     from leaven.train.bilevel_weights import BilevelWeights, reverse_cross_entropy
-    from leaven.train.diffusion_views import DiffusionViews, cosine_schedule, info_nce
+    from leaven.train.diffusion_views import DiffusionViews, info_nce
     from leaven.train.distillation import distillation_loss
     from leaven.train.divergence import jensen_shannon, normal_kl
     from leaven.train.feature_statistics import MixStyle, StatisticsNoise, feature_importance
@@ -56,7 +56,6 @@ OF_TORCH = {
     "MlpVae": "lemda",
     "StatisticsNoise": "feature_statistics",
     "alone": "loop",
-    "cosine_schedule": "diffusion_views",
     "cross_modality_mixup": "xmda",
     "distance_smoothing": "sluma",
     "distillation_loss": "distillation",
@@ -94,7 +93,6 @@ __all__ = [
     "StatisticsNoise",
     "alone",
     "change_selected",
-    "cosine_schedule",
     "counterfactual_loss",
     "cross_modality_mixup",
     "cut_switch",

@@ -59,7 +59,7 @@ class MixStyle(nn.Module):
         whole, mean, spread = _statistics(x)
         mean, spread = mean.detach(), spread.detach()
         lam = _beta(self.alpha, mean[:, :1])
-        order = torch.randperm(len(x), device=x.device)
+        order = torch.rand(len(x), device=x.device).argsort()  # randperm, twice indexed, is more than inductor knows
         mixed_mean, mixed_spread = (lam * own + (1 - lam) * own[order] for own in (mean, spread))
         changed = mixed_spread * (whole - mean) / spread + mixed_mean
         return torch.where(torch.rand((), device=x.device) < self.p, changed.to(x.dtype), x)
