@@ -1,1 +1,1 @@
-"""What lives inside a training loop, with and without, on real data: see `benchmarks/in_training.md`."""
+"""What lives inside a training loop, with and without, on real data: see `docs/feature-space.md`."""

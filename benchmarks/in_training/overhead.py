@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import logging
 import statistics
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -180,28 +181,42 @@ def parts(where: torch.device) -> dict[str, tuple[str, Callable[[], tuple[list[n
     }
 
 
-def timed(make: Callable[[], tuple[list[nn.Module], Loss]], steps: int, where: torch.device, compiled: bool) -> float:
-    """Milliseconds of a step, the median, after some that are not counted: of a core's own time, without a GPU."""
-    clock = time.perf_counter if where.type == "cuda" else time.process_time
-    torch.manual_seed(0)
-    torch._dynamo.reset()
-    modules, loss = make()
-    learnt = [p for module in modules for p in module.to(where).parameters()]
-    optimiser = torch.optim.AdamW(learnt, lr=1e-4)
-    run = torch.compile(loss) if compiled else loss
-    found = []
-    for step in range(steps + 5):
-        if where.type == "cuda":
+class Stepped:
+    """One part, trained: a call is a step, and gives its milliseconds: of a core's own time, without a GPU."""
+
+    def __init__(self, make: Callable[[], tuple[list[nn.Module], Loss]], where: torch.device, compiled: bool) -> None:
+        torch.manual_seed(0)
+        modules, loss = make()
+        learnt = [p for module in modules for p in module.to(where).parameters()]
+        self.optimiser = torch.optim.AdamW(learnt, lr=1e-4)
+        self.run = torch.compile(loss) if compiled else loss
+        self.gpu = where.type == "cuda"
+
+    def __call__(self) -> float:
+        clock = time.perf_counter if self.gpu else time.process_time
+        if self.gpu:
             torch.cuda.synchronize()
         began = clock()
-        optimiser.zero_grad(set_to_none=True)
-        run().backward()
-        optimiser.step()
-        if where.type == "cuda":
+        self.optimiser.zero_grad(set_to_none=True)
+        self.run().backward()
+        self.optimiser.step()
+        if self.gpu:
             torch.cuda.synchronize()
-        if step >= 5:
-            found.append(1000 * (clock() - began))
-    return statistics.median(found)
+        return 1000 * (clock() - began)
+
+
+def timed(make: Any, base: Any, steps: int, where: torch.device, compiled: bool) -> tuple[float, float | None]:
+    """The median of a part's steps, and of the differences to steps of what it is compared with, taken in turn."""
+    torch._dynamo.reset()
+    own = Stepped(make, where, compiled)
+    other = Stepped(base, where, compiled) if base else None
+    for _ in range(5):  # not counted
+        own()
+        if other:
+            other()
+    found = [(own(), other() if other else 0.0) for _ in range(steps)]
+    middle = statistics.median(one for one, _ in found)
+    return middle, statistics.median(one - two for one, two in found) if other else None
 
 
 def main() -> None:
@@ -215,21 +230,19 @@ def main() -> None:
     warnings.simplefilter("ignore")
     name = torch.cuda.get_device_name() if where.type == "cuda" else "one core"
     print(f"{name}, torch {torch.__version__}, a batch of {B}, the median of {asked.steps} steps.\n")
-    print("| | ms a step | over nothing | compiled, ms a step | over nothing |\n|---|---|---|---|---|")
-    plain: dict[str, tuple[float, float | None]] = {}
-    for part, (base, make) in parts(where).items():
-        eager = timed(make, asked.steps, where, compiled=False)
-        quick = None
-        if not asked.no_compile:
+    print("| | ms a step | more | compiled, ms a step | more |\n|---|---|---|---|---|")
+    every = parts(where)
+    for part, (base, make) in every.items():
+        cells = []
+        for compiled in (False,) if asked.no_compile else (False, True):
             try:
-                quick = timed(make, asked.steps, where, compiled=True)
-            except Exception as error:  # said, and gone on with
-                print(f"{part}: {type(error).__name__}: {str(error)[:200]}", flush=True)
-        plain[part] = eager, quick
-        over = f"{eager - plain[base][0]:+.2f}" if base else ""
-        late = plain[base][1] if base else None
-        more = f"{quick - late:+.2f}" if quick is not None and late is not None else ""
-        print(f"| {part} | {eager:.2f} | {over} | {'' if quick is None else f'{quick:.2f}'} | {more} |", flush=True)
+                took, more = timed(make, every[base][1] if base else None, asked.steps, where, compiled)
+                cells += [f"{took:.1f}", "" if more is None else f"{more:+.1f}"]
+            except (RuntimeError, ValueError) as error:
+                print(f"{part}: {type(error).__name__}: {str(error)[:200]}", file=sys.stderr)
+                cells += ["does not compile", ""]
+        against = f" (than {base})" if base not in ("", "nothing") else ""
+        print(f"| {part} | {cells[0]} | {cells[1]}{against} | {' | '.join(cells[2:] or ['', ''])} |", flush=True)
 
 
 if __name__ == "__main__":

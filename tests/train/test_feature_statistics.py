@@ -137,7 +137,7 @@ def seeded(module: nn.Module) -> object:
 def test_gradients():
     x = maps(2)[:, :2, :2, :2].requires_grad_()
     assert torch.autograd.gradcheck(seeded(StatisticsNoise(p=1)), x)
-    torch.manual_seed(1)
+    torch.manual_seed(4)
     mixed, weights = MixStyle(p=1)(x), maps(2, seed=1)[:, :2, :2, :2]
     assert not torch.allclose(mixed, x)
     slope = (mixed.std((2, 3), correction=0) / x.std((2, 3), correction=0)).detach()
