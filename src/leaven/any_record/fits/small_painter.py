@@ -39,14 +39,11 @@ def fit(said: Said, rows: Rows, ctx: Context) -> State:
     from leaven.models.backends.local.fitting import CHECKPOINT
     from leaven.models.backends.local.small_diffusion import SmallDiffusion
 
-    target, label = str(said.target), first(said)
-    there = rows.table.column(target).is_valid().to_pylist()
-    rows = rows.take([i for i, valid in enumerate(there) if valid])
-    given = rows.column(label) if label and label in rows else [None] * len(rows)
+    rows, labels = labelled(said, rows)
     with folder_of(ctx) as folder:
         model = SmallDiffusion.fit(
-            _pixels(rows, target),
-            [None if label is None else str(label) for label in given],
+            _pixels(rows, str(said.target)),
+            labels,
             size=said.size,
             steps=said.steps or STEPS,
             lr=said.lr or LR,
@@ -58,6 +55,14 @@ def fit(said: Said, rows: Rows, ctx: Context) -> State:
         model.save(folder)
         (folder / CHECKPOINT).unlink(missing_ok=True)
     return {"rows": len(rows), "best": model.trained.best, "last": model.trained.last, "held": model.trained.held}
+
+
+def labelled(said: Said, rows: Rows) -> tuple[Rows, list[str | None]]:
+    """The rows that have what is to be made, and their labels."""
+    there = rows.table.column(str(said.target)).is_valid().to_pylist()
+    rows, label = rows.take([i for i, valid in enumerate(there) if valid]), first(said)
+    given = rows.column(label) if label and label in rows else [None] * len(rows)
+    return rows, [None if label is None else str(label) for label in given]
 
 
 def _pixels(rows: Rows, name: str) -> Iterator[NDArray[np.uint8]]:

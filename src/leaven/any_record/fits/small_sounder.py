@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from leaven.any_record.fits import small_painter
-from leaven.any_record.fits.way import Said, column_of, first, folder_of, target_of
+from leaven.any_record.fits.way import Said, column_of, folder_of, target_of
 from leaven.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -32,14 +32,11 @@ def fit(said: Said, rows: Rows, ctx: Context) -> State:
     from leaven.models.backends.local.fitting import CHECKPOINT
     from leaven.models.backends.local.small_sound import SmallSound
 
-    target, label = str(said.target), first(said)
-    there = rows.table.column(target).is_valid().to_pylist()
-    rows = rows.take([i for i, valid in enumerate(there) if valid])
-    given = rows.column(label) if label and label in rows else [None] * len(rows)
+    rows, labels = small_painter.labelled(said, rows)
     with folder_of(ctx) as folder:
         model = SmallSound.fit(
-            rows.column(target),
-            [None if label is None else str(label) for label in given],
+            rows.column(str(said.target)),
+            labels,
             size=said.size,
             steps=said.steps or STEPS,
             lr=said.lr or LR,
