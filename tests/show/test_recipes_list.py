@@ -62,7 +62,7 @@ def test_every_recipe_is_listed_whole_under_its_kind(capsys: pytest.CaptureFixtu
     lines = capsys.readouterr().out.splitlines()
     assert all(len(line) <= 100 for line in lines)
     heads = [i for i, line in enumerate(lines) if line.startswith("For ")]
-    assert [lines[i] for i in heads] == ["For texts", "For images", "For sounds"]
+    assert [lines[i] for i in heads] == ["For texts", "For images", "For sounds", "For vectors"]
     listed = [line.split()[0] for line in lines[: heads[-1] + 99] if line.startswith("  ") and line[2] != " "]
     assert sorted(listed) == names()
     said = " ".join(" ".join(lines).split())

@@ -18,7 +18,7 @@ from leaven.terminal import WIDTH, cut
 
 EXTRAS = {"image": ("cv2", "PIL"), "audio": ("soundfile", "python_stretch")}
 """The kinds of media that an extra brings, and the modules in it."""
-GROUPS = {"text": "For texts", "image": "For images", "audio": "For sounds"}
+GROUPS = {"text": "For texts", "image": "For images", "audio": "For sounds", "vector": "For vectors"}
 HERE = {
     "espeak": "the program espeak-ng", "pocketsphinx": "pocketsphinx", "apertium": "the program apertium", "fitted": "",
 }  # fmt: skip
@@ -103,7 +103,7 @@ def _looks_and_reads(recipe: Recipe) -> bool:
 
 def _kind(recipe: Recipe) -> str:
     kinds = set(recipe.fields.values())
-    return next((kind for kind in ("image", "audio") if kind in kinds), "text")
+    return next((kind for kind in ("image", "audio", "vector") if kind in kinds), "text")
 
 
 def _kinds(recipe: Recipe) -> set[str]:
