@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -165,6 +166,35 @@ def test_velocity_is_learnt_where_the_scheduler_says_so(places: dict[str, Path])
     goals = {"epsilon": noise, "v_prediction": kept.sqrt() * noise - (1 - kept).sqrt() * x}
     for kind, goal in goals.items():
         assert loss(kind) == pytest.approx(float((said - goal).square().flatten(1).mean(1).sum()), rel=1e-4)
+
+
+@pytest.mark.parametrize("n", [1, 3, 5])
+def test_a_step_always_has_as_many_rows(places: dict[str, Path], monkeypatch: pytest.MonkeyPatch, n: int):
+    """As many as its learning rate is for; each row is seen once before any comes again."""
+    fit = fit_of(places["sd"], reds(n), replace(QUICK, batch=4), prior=1)
+    shown: list[list[int]] = []
+    monkeypatch.setattr(
+        fit, "losses", lambda rows, *_: shown.append(list(rows)) or [sum(weight.sum() for weight in fit.learnt)]
+    )
+    for step in range(n):
+        fit.learn(step)
+    own, of_prior = shown[::2], shown[1::2]
+    assert [len(rows) for rows in own] == [4] * n
+    assert of_prior == [[n] * 4] * n
+    seen = [row for rows in own for row in rows]
+    assert all(sorted(seen[i : i + n]) == list(range(n)) for i in range(0, 4 * n, n))
+
+
+def test_what_is_idle_makes_room_for_a_fit(places: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The painter that is fitted, too: its weights stand there once."""
+    weights, run, loaded = at(places["sd"]), fitting.run, []
+    player = Paints(weights)
+    monkeypatch.setattr(tuned_painter, "run", lambda *how: loaded.append(bool(player._parts)) or run(*how))
+    player._open()
+    assert player._parts
+    tune(weights, reds(), QUICK, tmp_path / "own")
+    asyncio.run(player.close())
+    assert loaded == [False]
 
 
 def test_the_prior_is_painted_once_and_shown_beside_the_rows(

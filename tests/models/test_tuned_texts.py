@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -279,6 +282,65 @@ def test_the_same_bytes_again_and_after_a_stop(tiny: Tiny, tmp_path: Path, monke
     monkeypatch.setattr(fitting.Course, "write", lambda where, path: steps.append(where.step))
     assert run("three") == one
     assert steps == [4, 5, 6], "it went on from the third"
+
+
+def test_a_layer_that_is_left_out_of_some_steps_goes_on_where_it_was(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = tmp_path / "dropping"
+    shutil.copytree(tiny("bart"), folder)
+    said = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**said, "encoder_layerdrop": 0.5, "decoder_layerdrop": 0.5}))
+
+    def run(name: str) -> bytes:
+        how = Tuning(epochs=4, lr=0.01, batch=4)
+        rows = [Example(f"q {i}", f"a {i}") for i in range(10)]
+        tune("complete", find(f"transformers:{folder}", str(folder)), rows, how, tmp_path / name)
+        return (tmp_path / name / "model.safetensors").read_bytes()
+
+    one, write = run("one"), fitting.Course.write
+
+    def stopped(where: Any, path: Path) -> None:
+        write(where, path)
+        if where.step == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting.Course, "write", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run("two")
+    monkeypatch.setattr(fitting.Course, "write", write)
+    assert run("two") == one
+
+
+def test_a_checkpoint_is_not_in_memory_twice(tmp_path: Path):
+    weight = torch.zeros(2**20, requires_grad=True)
+    fit = SimpleNamespace(learnt=[weight], mean=None, print="this", optimiser=torch.optim.AdamW([weight]))
+    course = fitting.Course(cast(Any, fit))
+    course.write(tmp_path / "before")  # what is imported counts here
+    tracemalloc.start()
+    course.write(tmp_path / "own")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (tmp_path / "own").stat().st_size > 2**23
+    assert peak < 2**20
+
+
+def test_what_is_idle_makes_room_for_a_fit(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The model that is fitted, too: its weights stand there once."""
+    weights, run = find("transformers:llama", str(tiny("llama"))), fitting.run
+    player, loaded = Speaks(weights), []
+    monkeypatch.setattr(tuned_writer, "run", lambda *how: loaded.append(bool(player._writers)) or run(*how))
+    player._open()
+    assert player._writers
+    tune("complete", weights, examples(), Tuning(epochs=1), tmp_path / "own")
+    asyncio.run(player.close())
+    assert loaded == [False]
+
+
+def test_a_row_that_gives_it_nothing_to_read(tiny: Tiny, tmp_path: Path):
+    place = find("transformers:t5", str(tiny("t5")))
+    with pytest.raises(DataError, match="a row gives transformers:t5 an empty text to read"):
+        tune("complete", place, [*examples(), Example("", "red")], Tuning(epochs=1), tmp_path / "own")
 
 
 def test_few_fitted_models_are_held_at_once(tiny: Tiny, tmp_path: Path):

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from leaven.models.backends.local import fitting, tuned_painter
 from leaven.models.backends.local.paints import WORDS, Paints
 from leaven.models.calls import Answer
 from leaven.recipe.build import read
+from leaven.records import Record
 from leaven.train.mapped import Mapped
 from tiny import painters
 
@@ -158,7 +160,7 @@ def test_strengths_are_drawn_alike_often():
 def test_one_word_for_all_and_a_lora(ran: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """Other ways to fit a painter, as steps of a recipe; what is said wrongly is said before anything runs."""
     sd = painters.plain(tmp_path / "sd")
-    given = rows(tmp_path, 3)
+    given = [{**row, "blank": ""} for row in rows(tmp_path, 3)]
     mine = tmp_path / "mine.yaml"
     paint = {"prompt": "{{ words_token }}, a {{ label }}", "adapter": "words", "steps": 2}
     lora = {"role": "paint", "how": "lora", "prompt": "a photo of a {{ label }}", "steps": 1, "batch": 2}
@@ -193,6 +195,14 @@ def test_one_word_for_all_and_a_lora(ran: Any, tmp_path: Path, capsys: pytest.Ca
     assert "stands at attention alone" in said(how="lora", prompt="a", layers="all")
     assert "works at 64 pixels a side" in said(how="full", size=128)
     assert "has to run here. Fix: --model paint=diffusers:FOLDER" in said("fake:shape", how="token")
+    assert "`{{ blank }}` is an empty text for every row" in said(how="lora", prompt="a", prior="{{ blank }}")
     (tmp_path / "small").mkdir()
     assert "plays paint, and cannot be fitted" in said(f"fitted:{tmp_path / 'small'}", how="token")
     assert adapter.painter.tokens(["Red car", "red car", "?"]) == ["<red_car>", "<red_car_2>", "<word>"]
+
+
+def test_a_row_without_a_label_has_no_word():
+    fitted = adapter.Adapter("paint", how="token", per="label")
+    ctx: Any = SimpleNamespace(state={"labels": ["None", "dog"], "tokens": ["<none>", "<dog>"]})
+    given = [Record(name, {"label": label}, name) for name, label in (("a", None), ("b", "dog"), ("c", "cat"))]
+    assert [found["token"] for found in fitted.notes(given, ctx)] == [None, "<dog>", None]

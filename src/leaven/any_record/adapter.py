@@ -186,4 +186,5 @@ class Adapter(Note):
             return
         words = painter.words_of(ctx.state)
         for record in records:
-            yield {"token": words.get(str(record.get(self.per)) if self.per else "")}
+            label = record.get(self.per) if self.per else ""
+            yield {"token": None if label is None else words.get(str(label))}

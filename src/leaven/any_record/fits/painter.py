@@ -97,6 +97,8 @@ def _lora(said: Said, rows: Rows, ctx: Context, player: Paints) -> State:
     prompt = parse_template(str(said.prompt))
     examples = list(_examples(rows, str(said.target), ctx, lambda record: (ctx.text(prompt, record).strip(),)))
     prior = Prior(_priors(rows, parse_template(said.prior), ctx), said.priors) if said.prior else None
+    if prior and not prior.prompts:
+        raise DataError(f"`{said.prior}` is an empty text for every row.", "prior: a photo of a dog")
     with folder_of(ctx) as folder:
         found = tune(player.weights, examples, _tuning(said, LORA_LR, ctx), folder, ctx.told, prior)
     return {"rows": len(examples), "best": found.best, "last": found.last, "held": found.held}

@@ -136,11 +136,15 @@ class Course:
 
     def write(self, path: Path) -> None:
         """Leave a checkpoint."""
-        from safetensors.torch import save
+        from safetensors.torch import save_file
 
         told = {"of": self.fit.print, "step": self.step, "best": self.best, "since": self.since}
         said = {"at": json.dumps({**told, "lowest": self.lowest, "held": self.held})}
-        write(path, save({name: tensor.cpu().contiguous() for name, tensor in self._tensors().items()}, said))
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in self._tensors().items()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{path.name}.aside")
+        save_file(tensors, aside, said)  # straight to the file: as bytes, all would be in memory twice more
+        aside.replace(path)
 
     def read(self, path: Path) -> None:
         """Go on from a checkpoint, where there is one of the same fit."""
@@ -168,7 +172,7 @@ class Course:
                     mean.shadow_params[i].copy_(stored[f"mean {i}"])
                 if f"exp_avg {i}" in stored:  # a weight that never had a gradient has none
                     self.fit.optimiser.state[weight] = {
-                        "step": torch.tensor(float(self.step)),
+                        "step": stored[f"step {i}"],  # its own: a layer may have been left out of some steps
                         "exp_avg": stored[f"exp_avg {i}"].to(weight.device),
                         "exp_avg_sq": stored[f"exp_avg_sq {i}"].to(weight.device),
                     }
@@ -184,7 +188,7 @@ class Course:
             if self.fit.mean is not None:
                 found[f"mean {i}"] = self.fit.mean.shadow_params[i]
             moments = self.fit.optimiser.state[own]
-            found |= {f"{name} {i}": moments[name] for name in ("exp_avg", "exp_avg_sq") if name in moments}
+            found |= {f"{name} {i}": moments[name] for name in ("step", "exp_avg", "exp_avg_sq") if name in moments}
         return found
 
 
@@ -196,6 +200,16 @@ def drawn(rows: Sequence[int], batch: int, step: int, seed: int) -> list[int]:
     order = torch.randperm(len(rows), generator=generator("order", seed, step // each))
     begin = step % each * batch
     return [rows[i] for i in order[begin : begin + batch].tolist()]
+
+
+def dealt(rows: Sequence[int], batch: int, step: int, seed: int) -> list[int]:
+    """The rows of a step, always as many: every row once before any comes again, also where they are fewer."""
+    import torch
+
+    first, last = step * batch // len(rows), ((step + 1) * batch - 1) // len(rows)
+    orders = [torch.randperm(len(rows), generator=generator("order", seed, turn)) for turn in range(first, last + 1)]
+    begin = step * batch - first * len(rows)
+    return [rows[i] for i in torch.cat(orders)[begin : begin + batch].tolist()]
 
 
 def apart(n: int, seed: int) -> tuple[list[int], list[int]]:

@@ -31,7 +31,7 @@ from leaven.models.backends.local.fitting import (
     CHECKPOINT,
     Trained,
     apart,
-    drawn,
+    dealt,
     generator,
     one_thread,
     own_luck,
@@ -193,6 +193,7 @@ def _room(weights: Weights) -> Iterator[str]:
     where = "cuda" if torch.cuda.is_available() else "cpu"
     holder = Paints(weights)
     room.make(holder, weights, where)
+    room.clear(holder, where)  # training takes several times what the files say: the same model, idle, goes too
     try:
         with one_thread(), own_luck(where):
             yield where
@@ -382,7 +383,7 @@ class _Fit:
         self.examples, self.prior = [*examples, *prior], range(len(examples), len(examples) + len(prior))
         every = list(range(len(examples)))
         self.seen, self.held = apart(len(examples), how.seed) if len(examples) >= ENOUGH else (every, every)
-        self.batch, self.steps = min(how.batch, len(self.seen)), how.steps
+        self.batch, self.steps = how.batch, how.steps
         self.every = max(1, math.ceil(how.steps / LOOKS))
         self.optimiser = torch.optim.AdamW(learnt, lr=how.lr, weight_decay=DECAY)
         self.noising = DDPMScheduler.from_config(pipe.scheduler.config)
@@ -472,8 +473,8 @@ class _Fit:
         self.pipe.unet.train()
         luck = generator("step", self.how.seed, step)
         whole = 0.0
-        of_prior = drawn(self.prior, min(self.batch, len(self.prior)), step, self.how.seed) if self.prior else []
-        for rows in filter(None, (drawn(self.seen, self.batch, step, self.how.seed), of_prior)):
+        of_prior = dealt(self.prior, self.batch, step, self.how.seed) if self.prior else []
+        for rows in filter(None, (dealt(self.seen, self.batch, step, self.how.seed), of_prior)):
             times = torch.randint(len(self.noising), (len(rows),), generator=luck)
             for loss in self.losses(rows, times, luck):
                 (loss / len(rows)).backward()

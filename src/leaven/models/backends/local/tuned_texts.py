@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from leaven.errors import ModelError
+from leaven.errors import DataError, ModelError
 from leaven.models.backends.local import tuned_writer
 from leaven.models.backends.local.fitting import Progress, nobody
 from leaven.models.backends.local.speaks import Speaks, unasked
@@ -76,6 +76,11 @@ class _Fit(TunedWriter):
             asked = self._read(example.prompt or writer.mark)
             return asked, self.fitting([*self.plain(example.target), int(writer.reads.eos_token_id)], len(asked))
         if not example.prompt:
+            if any(one.prompt for one in self.examples):
+                raise DataError(
+                    f"a row gives {self.player.uri} an empty text to read before it writes.",
+                    "leave such rows out: `where` says which it learns from.",
+                )
             raise ModelError(
                 f"{self.player.uri} reads a text before it writes one, and is given none.",
                 'say what it reads: input: "{{ question }}"',

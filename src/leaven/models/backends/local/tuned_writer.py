@@ -245,6 +245,7 @@ def tune(
     where = "cuda" if torch.cuda.is_available() else "cpu"
     player.device, player.dtype = where, torch.float32
     room.make(player, player.weights, where)
+    room.clear(player, where)  # training takes several times what the files say: the same model, idle, goes too
     try:
         with one_thread(), own_luck(where):
             fit = fits(player, examples, how)
