@@ -37,6 +37,19 @@ def test_the_cut_and_the_beginning():
         BilevelWeights(torch.zeros(3, dtype=torch.long), share=0)
 
 
+def test_labels_in_fewer_bits():
+    x = torch.eye(2).repeat(2, 1)
+    found = []
+    for kind in (torch.int32, torch.int64):
+        net, weights = nn.Linear(2, 2), BilevelWeights(torch.tensor([0, 1, 1, 1], dtype=kind))
+        nn.init.eye_(net.weight)
+        nn.init.zeros_(net.bias)
+        weights.backward(lambda rows, net=net: net(x[rows]), net.parameters())
+        assert weights.theta.grad is not None
+        found.append(weights.theta.grad.tolist())
+    assert found[0] == found[1] != [0.0] * 4
+
+
 def test_the_gradient_is_that_of_the_linear_student_in_numpy():
     rng = np.random.default_rng(0)
     n, k = 12, 3

@@ -161,6 +161,23 @@ def test_state_compiled_and_in_bfloat16():
         assert net(x, x[:, :2]).item() == pytest.approx(plain, rel=0.05)
 
 
+def test_a_whole_model_in_bfloat16():
+    net, x = views().bfloat16(), torch.randn(500, 4, generator=torch.Generator().manual_seed(0)).bfloat16()
+    assert net(x, x[:, :2]).isfinite()
+    assert drawn(net, x, steps=100).isfinite().all()
+
+
+def test_the_mean_that_is_given_is_a_number():
+    encoder = nn.Linear(4, 4)
+    z = encoder(rows())
+    net = views(mean=z.mean(0), std=z.std())
+    assert not net.mean.requires_grad
+    assert not net.std.requires_grad
+    for _ in range(2):
+        net(z, z[:, :2]).backward()
+    assert encoder.weight.grad is None
+
+
 def test_the_contrastive_loss():
     one = torch.eye(2, dtype=torch.float64)
     assert info_nce(one, 3 * one, temperature=1.0).item() == pytest.approx(log(1 + exp(-1)))

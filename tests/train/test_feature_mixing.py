@@ -155,6 +155,25 @@ def test_tensors_are_changed_as_arrays_are():
     assert not torch.equal(drop_features(t, p=0.5, generator=seed), drop_features(t, p=0.5, generator=rng()))
 
 
+def test_noise_by_a_finer_spread_keeps_the_type():
+    torch = pytest.importorskip("torch")
+    x = torch.ones(3, 2, dtype=torch.bfloat16)
+    assert noise_features(x, generator=rng(), spread=torch.ones(2)).dtype == torch.bfloat16
+    assert noise_features(PAIR.astype(np.float32), generator=rng(), spread=np.ones(2)).dtype == np.float32
+
+
+def test_numbers_of_ones_own_choose_features_of_tensors():
+    torch = pytest.importorskip("torch")
+    x, own = torch.ones(2, 2), np.array([[1.0, 2.0], [3.0, 1.0]])
+    assert change_selected(x, 0 * x, own).tolist() == [[0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize("change", [interpolate_features, extrapolate_features])
+def test_a_share_below_nothing_is_refused(change):
+    with pytest.raises(DataError, match=r"lam is -0\.5"):
+        change(PAIR, LABELS, generator=rng(), lam=-0.5)
+
+
 def test_gradients_reach_what_went_in():
     torch = pytest.importorskip("torch")
     x = torch.tensor(PAIR, requires_grad=True)

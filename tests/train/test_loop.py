@@ -31,6 +31,8 @@ def test_batches_by_weights():
     assert 0.7 < drawn.count(2) / len(drawn) < 0.8
     with pytest.raises(ValueError, match="weights are 3 numbers from 0"):
         Batches(3, 1, seed=0, weights=[1, 2])
+    with pytest.raises(ValueError, match="not all of them 0"):
+        Batches(3, 1, seed=0, weights=[0, 0, 0])
     with pytest.raises(ValueError, match="0 rows"):
         Batches(0, 1, seed=0)
 
@@ -82,6 +84,21 @@ def test_each_of_several_losses_moves_its_own_parameters_alone():
         fit(loss, optimisers[0], Batches(1, 1, seed=0), steps=1)
 
 
+def test_what_is_frozen_stays_beside_several_losses():
+    a, frozen, b = (torch.nn.Parameter(torch.tensor([1.0])) for _ in range(3))
+    frozen.requires_grad_(False)
+    optimisers = [torch.optim.SGD([a, frozen], lr=0.1), torch.optim.SGD([b], lr=0.1)]
+    fit(
+        lambda rows: [(a * frozen).sum(), (2 * b).sum()],
+        optimisers,
+        Batches(1, 1, seed=0),
+        steps=1,
+        schedule=flat,
+        clip=None,
+    )
+    assert [p.item() for p in (a, frozen, b)] == pytest.approx([0.9, 1.0, 0.8])
+
+
 def flat(optimiser: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
     return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1.0)
 
@@ -100,6 +117,8 @@ def test_gradients_are_clipped_and_batches_begin_anew():
     assert p.tolist() == pytest.approx([-0.9, -1.2], abs=1e-5)  # three steps of 0.5 along (0.6, 0.8)
     with pytest.raises(ValueError, match="no batches"):
         fit(loss, optimiser, [], steps=1)
+    with pytest.raises(ValueError, match="do not begin anew: give a loader or a list"):
+        fit(loss, optimiser, iter([7, 8]), steps=3)
 
 
 def test_a_loss_that_is_no_number_ends_it():
@@ -142,3 +161,22 @@ def test_divergences():
     assert far.grad.isfinite().all()
     x = torch.randn(2, 3, dtype=torch.float64, requires_grad=True, generator=torch.Generator().manual_seed(0))
     assert torch.autograd.gradcheck(jensen_shannon, (x, x.detach() + torch.arange(3.0).double()))
+
+
+def test_the_divergence_where_probabilities_are_nothing():
+    a, b = torch.tensor([[0.0, 30.0, -200.0]]), torch.tensor([[0.0, 30.0, -torch.inf]])
+    found = jensen_shannon(a.half(), a.half())
+    assert (found.dtype, found.tolist()) == (torch.float32, [0.0])
+    assert jensen_shannon(b, b).tolist() == [0.0]
+    assert jensen_shannon(torch.tensor([0.0, -torch.inf]), torch.tensor([-torch.inf, 0.0])).item() == pytest.approx(
+        0.693147
+    )
+    b.requires_grad_()
+    jensen_shannon(b, a + torch.tensor([5.0, 0.0, 0.0])).sum().backward()
+    assert b.grad is not None
+    assert b.grad.isfinite().all()
+    try:
+        torch.set_flush_denormal(True)  # as some compiled kernels do
+        assert jensen_shannon(a, a).tolist() == [0.0]
+    finally:
+        torch.set_flush_denormal(False)

@@ -25,6 +25,7 @@ def test_only_sure_rows_count():
     assert logits.grad[0].abs().sum() > 0
     assert logits.grad[1].tolist() == [0.0, 0.0]
     assert pseudo_label_loss(logits, 0.999).item() == 0.0
+    assert pseudo_label_loss(logits[:0], 0.5).item() == 0.0
     probability = 1 / (1 + math.exp(-4))
     assert pseudo_label_loss(torch.tensor([SURE], dtype=torch.float64), probability).item() == 0.0  # above, not at
 

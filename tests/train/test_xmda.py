@@ -219,3 +219,11 @@ def test_losses_of_wrong_shapes():
         xmda_loss(*HEARD, told(0.0), told(0.0)[:, :1], TARGETS)
     with pytest.raises(ValueError, match="2 sentences signed and 1 told"):
         xmda_loss(*HEARD, told(0.0)[:1], told(0.0)[:1], TARGETS[:1])
+
+
+@pytest.mark.parametrize("gloss", [4, -1])
+def test_a_gloss_without_a_probability_is_refused(gloss: int):
+    log_probs, six, two = torch.zeros(1, 6, 4), torch.tensor([6]), torch.tensor([2])
+    with pytest.raises(ValueError, match="glosses are numbers from 0 to 3"):
+        forced_alignment(log_probs, torch.tensor([[1, gloss]]), six, two)
+    assert forced_alignment(log_probs, torch.tensor([[1, gloss]]), six, two - 1).tolist() == [[0] * 6]  # a pad

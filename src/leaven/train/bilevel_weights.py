@@ -57,7 +57,7 @@ class BilevelWeights(nn.Module):
             raise ValueError(f"share is above 0 and at most 1: got {share}")
         self.share, self.rate, self.clip = share, rate, clip
         self.theta = nn.Parameter(torch.zeros(len(labels), device=labels.device))
-        self.register_buffer("labels", labels)
+        self.register_buffer("labels", labels.long())
         drawn = torch.randperm(len(labels), generator=generator)[:outer].sort().values
         self.register_buffer("outer", drawn.to(labels.device))
 

@@ -37,6 +37,7 @@ class DiffusionViews(nn.Module):
     mean: Tensor
     std: Tensor
     signal: Tensor
+    noise: Tensor
 
     def __init__(
         self,
@@ -52,10 +53,12 @@ class DiffusionViews(nn.Module):
         super().__init__()
         self.width, self.condition, self.steps, self.drop = width, condition, steps, drop
         for name, value in (("mean", mean), ("std", std)):
-            self.register_buffer(name, torch.as_tensor(value, dtype=torch.get_default_dtype()).expand(width).clone())
+            known = torch.as_tensor(value, dtype=torch.get_default_dtype()).detach()
+            self.register_buffer(name, known.expand(width).clone())
         if not (self.std > 0).all():
             raise ValueError("std is above 0 in every place: give one number for all, vectors.std()")
         self.register_buffer("signal", cosine_schedule(steps))
+        self.register_buffer("noise", 1 - self.signal, persistent=False)  # in 16 bits the first signal is 1, this not 0
         self.noisy = nn.Linear(width, hidden)
         self.given = nn.Linear(condition, hidden)
         self.level = nn.Embedding(steps + 1, hidden)
@@ -78,10 +81,10 @@ class DiffusionViews(nn.Module):
         clean = (vectors.detach() - self.mean) / self.std
         at = torch.randint(1, self.steps + 1, clean.shape[:1], device=clean.device)
         kept = torch.rand(clean.shape[:1], device=clean.device) >= self.drop
-        signal = self.signal[at][:, None]
-        seen = signal.sqrt() * clean + (1 - signal).sqrt() * torch.randn_like(clean)
+        signal, noise = self.signal[at][:, None], self.noise[at][:, None]
+        seen = signal.sqrt() * clean + noise.sqrt() * torch.randn_like(clean)
         off = self.denoised(seen, at, condition.detach(), kept) - clean
-        return (off.square() / (1 - signal)).mean()
+        return (off.square() / noise).mean()
 
     def denoised(self, seen: Tensor, at: Tensor, condition: Tensor, kept: Tensor) -> Tensor:
         """The vectors (n x width) that it takes noisy ones for; both are about 0 in units of ``std``.
@@ -91,8 +94,8 @@ class DiffusionViews(nn.Module):
         x = self.noisy(seen) + self.given(condition) * kept[:, None] + self.level(at)
         for layer in self.inside:
             x = x + layer(x)
-        signal = self.signal[at][:, None]
-        found: Tensor = signal.sqrt() * seen - (1 - signal).sqrt() * self.out(x)
+        signal, noise = self.signal[at][:, None], self.noise[at][:, None]
+        found: Tensor = signal.sqrt() * seen - noise.sqrt() * self.out(x)
         return found
 
     @torch.no_grad()
@@ -123,14 +126,13 @@ class DiffusionViews(nn.Module):
         levels = torch.linspace(begin, 0, min(steps, begin) + 1).round().long().tolist()
         x = (vectors - self.mean) / self.std
         kept = torch.full((len(x),), condition is not None, device=x.device)
-        first = self.signal[begin]
-        x = first.sqrt() * x + (1 - first).sqrt() * _normal(x, generator)
+        x = self.signal[begin].sqrt() * x + self.noise[begin].sqrt() * _normal(x, generator)
         for level, after in pairwise(levels):
             now, then = self.signal[level], self.signal[after]
             clean = self.denoised(x, torch.full((len(x),), level, device=x.device), told, kept)
-            noise = (x - now.sqrt() * clean) / (1 - now).sqrt()
-            fresh = (1 - then) / (1 - now) * (1 - now / then)
-            x = then.sqrt() * clean + (1 - then - fresh).clamp_min(0).sqrt() * noise
+            noise = (x - now.sqrt() * clean) / self.noise[level].sqrt()
+            fresh = self.noise[after] / self.noise[level] * (1 - now / then)
+            x = then.sqrt() * clean + (self.noise[after] - fresh).clamp_min(0).sqrt() * noise
             if after:
                 x = x + fresh.sqrt() * _normal(x, generator)
         return x * self.std + self.mean

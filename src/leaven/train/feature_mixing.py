@@ -25,7 +25,7 @@ def interpolate_features(features: Any, labels: Any, *, generator: Any, lam: flo
     they are not given back.  Gradients reach both rows.  Source: DeVries and Taylor 2017 (arXiv:1702.05538), who draw
     from the ten nearest rows of the label in the whole set.
     """
-    return _towards("interpolate_features", features, labels, lam, generator)
+    return _towards("interpolate_features", features, labels, lam, 1, generator)
 
 
 def extrapolate_features(features: Any, labels: Any, *, generator: Any, lam: float = 0.5) -> Any:
@@ -33,7 +33,7 @@ def extrapolate_features(features: Any, labels: Any, *, generator: Any, lam: flo
 
     The better of the two in the paper, since it widens what a label covers.
     """
-    return _towards("extrapolate_features", features, labels, -lam, generator)
+    return _towards("extrapolate_features", features, labels, lam, -1, generator)
 
 
 def noise_features(features: Any, *, generator: Any, strength: float = 0.5, spread: Any = None) -> Any:
@@ -41,6 +41,7 @@ def noise_features(features: Any, *, generator: Any, strength: float = 0.5, spre
 
     ``features``: n x ... floats.  ``spread``: the standard deviation of each feature over the whole set, of the shape
     of a row; where left out, that of the batch (so a batch of one row stays).  No gradient goes through the spread.
+    Same shape and type.
     Source: DeVries and Taylor 2017 (arXiv:1702.05538), with 0.5.
     """
     _check_floats("noise_features", features)
@@ -55,7 +56,8 @@ def noise_features(features: Any, *, generator: Any, strength: float = 0.5, spre
             "spread = all_features.std(0)",
         )
     drawn = rng_of(generator).standard_normal(tuple(features.shape), dtype="float32")
-    return features + _like(drawn, features) * (strength * spread)
+    out = features + _like(drawn, features) * (strength * spread)
+    return out.to(features.dtype) if hasattr(out, "to") else out.astype(features.dtype)
 
 
 def drop_features(features: Any, *, p: float, generator: Any) -> Any:
@@ -123,7 +125,9 @@ def change_selected(
     taken = (ranks >= most) if change == "others" else (ranks < most)
     taken = taken.reshape(*taken.shape, *[1] * (features.ndim - 2))
     if hasattr(features, "detach"):
-        return changed.where(taken, features)
+        import torch
+
+        return changed.where(torch.as_tensor(taken, device=features.device), features)
     return np.where(taken, changed, features)
 
 
@@ -132,17 +136,17 @@ def _check_floats(what: str, features: Any) -> None:
         raise DataError(f"{what} takes floats, and the features are {features.dtype}.", "features.float()")
 
 
-def _towards(what: str, features: Any, labels: Any, lam: float, generator: Any) -> Any:
+def _towards(what: str, features: Any, labels: Any, lam: float, way: int, generator: Any) -> Any:
     _check_floats(what, features)
-    if not 0 <= abs(lam) <= 1:
-        raise DataError(f"lam is {abs(lam)}; it is a share from 0 to 1.", "lam=0.5")
+    if not 0 <= lam <= 1:
+        raise DataError(f"lam is {lam}; it is a share from 0 to 1.", "lam=0.5")
     if tuple(labels.shape) != (len(features),) or "float" in str(labels.dtype):
         raise DataError(
             f"there are {len(features)} rows, and labels are {labels.dtype} {tuple(labels.shape)}.",
             "give one whole number a row; between rows of shared labels, use mixup.",
         )
     own = labels.detach().cpu().numpy() if hasattr(labels, "detach") else labels
-    return mixing.mix(features, features[_partners(own, rng_of(generator))], 1 - lam)
+    return mixing.mix(features, features[_partners(own, rng_of(generator))], 1 - way * lam)
 
 
 def _partners(labels: NDArray[Any], rng: np.random.Generator) -> NDArray[np.int64]:

@@ -34,8 +34,10 @@ class Batches:
             raise ValueError(f"{rows} rows in batches of {size}: both are 1 or more")
         self.rows, self.size, self.seed = rows, min(size, rows), seed
         self.weights, self.whole = None if weights is None else np.asarray(weights, np.float64), whole
-        if self.weights is not None and (self.weights.shape != (rows,) or not (self.weights >= 0).all()):
-            raise ValueError(f"weights are {rows} numbers from 0")
+        if self.weights is not None and (
+            self.weights.shape != (rows,) or not (self.weights >= 0).all() or not 0 < self.weights.sum() < math.inf
+        ):
+            raise ValueError(f"weights are {rows} numbers from 0, and not all of them 0")
 
     def __iter__(self) -> Iterator[Tensor]:
         rng = np.random.default_rng([0x62617463, self.seed])
@@ -87,7 +89,8 @@ def fit(
             raise ValueError(f"{len(losses)} losses for {len(each)} optimisers")
         else:
             for i, (own, moved) in enumerate(zip(losses, learnt, strict=True)):
-                torch.autograd.backward(own, retain_graph=i + 1 < len(losses), inputs=moved)
+                free = [p for p in moved if p.requires_grad]  # torch refuses a frozen one here
+                torch.autograd.backward(own, retain_graph=i + 1 < len(losses), inputs=free)
         values = [float(own.detach()) for own in losses]
         if not all(map(math.isfinite, values)):
             raise FloatingPointError(f"the loss is {values} at step {step}: try a lower rate")
@@ -133,10 +136,13 @@ def alone(seed: int) -> Iterator[None]:
 
 
 def _again(batches: Iterable[Any]) -> Iterator[Any]:
+    begun = False
     while True:
         none = True
         for batch in batches:
-            none = False
+            none, begun = False, True
             yield batch
+        if none and begun:
+            raise ValueError("the batches end and do not begin anew: give a loader or a list, no iterator")
         if none:
             raise ValueError("there are no batches")

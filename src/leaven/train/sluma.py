@@ -19,7 +19,7 @@ def pseudo_label_loss(logits: Tensor, threshold: float, teacher: Tensor | None =
     """
     sure, labels = (logits if teacher is None else teacher).detach().softmax(dim=1).max(dim=1)
     each = cross_entropy(logits, labels, reduction="none")
-    return (each * (sure > threshold)).mean()
+    return (each * (sure > threshold)).sum() / max(1, len(logits))
 
 
 def distance_smoothing(

@@ -28,7 +28,7 @@ def forced_alignment(log_probs: Tensor, glosses: Tensor, frames: Tensor, lengths
     the posteriors of CTC are given as they are.  Found by Viterbi's algorithm, over all frames at once and a step a
     gloss; no gradient.
 
-    Raises ValueError for shapes that do not fit, and where a sentence has fewer frames than glosses.
+    Raises ValueError for shapes and glosses that do not fit, and where a sentence has fewer frames than glosses.
     Source: XmDA, Ye et al. 2023 (arXiv:2305.11096).  (The released code has a heuristic that gives [0, 1, 1, 1, 1, 1].)
     """
     _check_shapes(log_probs, glosses, frames, lengths)
@@ -147,6 +147,9 @@ def _check_lengths(log_probs: Tensor, glosses: Tensor, frames: Tensor, lengths: 
     most = f"{log_probs.shape[1]} frames and {glosses.shape[1]} glosses"
     if (frames > log_probs.shape[1]).any() or (lengths > glosses.shape[1]).any() or (lengths < 1).any():
         raise ValueError(f"numbers of frames or glosses go beyond {most}, or there is a sentence without a gloss")
+    counted = torch.arange(glosses.shape[1], device=glosses.device) < lengths[:, None]
+    if (((glosses < 0) | (glosses >= log_probs.shape[2])) & counted).any():
+        raise ValueError(f"glosses are numbers from 0 to {log_probs.shape[2] - 1}, as many as log-probabilities")
     few = (frames < lengths).nonzero().flatten().tolist()
     if few:
         row = few[0]
