@@ -16,10 +16,11 @@ from leaven.models.backends.local import tuned_captions
 from leaven.models.backends.local.captions import Captions
 from leaven.models.backends.local.lora import Lora
 from leaven.models.calls import Answer
-from tiny import writers
+from tiny import painters, writers
 
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
+pytest.importorskip("diffusers")
 
 NESTED = "New York beats York again tonight http://t.co/x"
 SPANS = [{"start": 0, "end": 8, "label": "LOC"}, {"start": 15, "end": 19, "label": "ORG"}]
@@ -77,8 +78,9 @@ def test_what_is_taught_said_kept_and_painted(ran: Any, tmp_path: Path, monkeypa
 
     monkeypatch.setattr(tuned_captions, "tune", spied)
     monkeypatch.setattr(Captions, "answers", recorded)
-    quick = ("--set", "writer.epochs=1", "--set", "raw.max_tokens=6", "--concurrency", "1")
-    found = ran("gmda", given, *quick, caption=f"transformers:{llava}", paint="fake:shape")
+    quick = ("--set", "writer.epochs=1", "--set", "raw.max_tokens=6", "--set", "repaint.steps=5", "--concurrency", "1")
+    painter = f"diffusers:{painters.plain(tmp_path / 'painter')}"
+    found = ran("gmda", given, *quick, caption=f"transformers:{llava}", paint=painter)
 
     assert taught[0][0].endswith("Name in it: New York which is a LOC, York which is a ORG.")
     assert taught[0][1] == "B-LOC New I-LOC York beats B-ORG York again tonight http://t.co/x"
