@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from leaven.any_record.fits import captioner, painter, small_painter, small_sounder, writer
-from leaven.any_record.fits.way import Way
+from leaven.any_record.fits.way import Way, records
 from leaven.errors import RecipeError
 from leaven.fields import VALUE, Column
 from leaven.models.roles import ASKED
@@ -171,14 +171,9 @@ class Adapter(Note):
         """The model, in a folder of its own; what is kept here says how training went."""
         [table] = rows.values()
         if self.where is not None:
-            table = table.take([i for i, own in enumerate(table.ids) if self._learns(table, i, own, ctx)])
+            every = enumerate(records(table, ctx))
+            table = table.take([i for i, (row, mine) in every if self.where(mine.values(row), mine.rng)])
         return self._way.fit(self, table, ctx)
-
-    def _learns(self, rows: Rows, i: int, own: str, ctx: Context) -> bool:
-        assert self.where is not None
-        record = Record(own, rows.row(i), own)
-        mine = ctx.of(record)
-        return bool(self.where(mine.values(record), mine.rng))
 
     def notes(self, records: Sequence[Record], ctx: Context) -> Iterator[Mapping[str, Any]]:
         if not self.learns_words:

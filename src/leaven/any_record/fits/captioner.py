@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from leaven.any_record.fits.way import Said, column_of, first, folder_of, second, template_of
-from leaven.errors import ModelError, RecipeError
+from leaven.any_record.fits.way import Said, column_of, first, folder_of, player_of, records, second, template_of
+from leaven.errors import RecipeError
 from leaven.fields import Column
-from leaven.records import Record
 
 if TYPE_CHECKING:
     from leaven.context import Context, Rows
@@ -46,13 +45,7 @@ def fit(said: Said, rows: Rows, ctx: Context) -> State:
     from leaven.models.backends.local.tuned_captions import tune
     from leaven.models.backends.local.tuned_writer import Tuning
 
-    player = ctx.fitted_further
-    if not isinstance(player, Captions):
-        who = getattr(player, "uri", "") or "nobody"
-        raise ModelError(
-            f"{who} plays caption, and cannot be fitted: only a captioner that runs here can.",
-            "name one: --model caption=transformers:FOLDER",
-        )
+    player = player_of(ctx, Captions, "caption", "a captioner")
     lora = Lora(said.rank, said.alpha, said.dropout, said.layers) if said.how == "lora" else None
     lr = said.lr or (LORA_LR if lora else LR)
     how = Tuning(lora, epochs=said.epochs, lr=lr, batch=said.batch or BATCH, seed=ctx.seed)
@@ -66,10 +59,7 @@ def _examples(rows: Rows, image: str, prompt: str, target: str, ctx: Context) ->
     from leaven.models.backends.local.tuned_captions import Example
 
     asks, says = template_of(prompt) if prompt else None, template_of(target)
-    for i, own in enumerate(rows.ids):
-        fields: dict[str, Any] = rows.row(i)
-        record = Record(own, fields, own)
-        mine = ctx.of(record)
+    for record, mine in records(rows, ctx):
         said = mine.text(says, record).strip()
-        if fields.get(image) is not None and said:
-            yield Example(fields[image], mine.text(asks, record).strip() if asks else "", said)
+        if record.get(image) is not None and said:
+            yield Example(record.get(image), mine.text(asks, record).strip() if asks else "", said)

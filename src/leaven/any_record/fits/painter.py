@@ -7,11 +7,10 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from leaven.any_record.fits.way import Said, column_of, folder_of, target_of
+from leaven.any_record.fits.way import Said, column_of, folder_of, player_of, records, target_of
 from leaven.errors import DataError, ModelError, RecipeError
 from leaven.expressions import Template, parse_template
 from leaven.fields import Column
-from leaven.records import Record
 
 if TYPE_CHECKING:
     from leaven.context import Context, Rows
@@ -77,13 +76,7 @@ def fit(said: Said, rows: Rows, ctx: Context) -> State:
     """Raises ModelError where who plays ``paint`` does not run here."""
     from leaven.models.backends.local.paints import Paints
 
-    player = ctx.fitted_further
-    if not isinstance(player, Paints):
-        who = getattr(player, "uri", "") or "nobody"
-        raise ModelError(
-            f"{who} plays paint, and cannot be fitted: only Stable Diffusion that runs here can.",
-            "name one: --model paint=diffusers:FOLDER",
-        )
+    player = player_of(ctx, Paints, "paint", "Stable Diffusion", "diffusers")
     if player.adapter:
         raise ModelError(
             f"{player.uri} names an adapter, and what is fitted is fitted to the model without one.", "leave it out."
@@ -172,20 +165,13 @@ def _tuning(said: Said, lr: float, ctx: Context) -> Tuning:
 
 def _priors(rows: Rows, prior: Template, ctx: Context) -> tuple[str, ...]:
     """The texts of the prior, each once, in the order of the rows."""
-    texts = (ctx.of(record).text(prior, record).strip() for record in _records(rows))
+    texts = (mine.text(prior, record).strip() for record, mine in records(rows, ctx))
     return tuple(dict.fromkeys(filter(None, texts)))
-
-
-def _records(rows: Rows) -> Iterator[Record]:
-    for i, own in enumerate(rows.ids):
-        yield Record(own, rows.row(i), own)
 
 
 def _examples(rows: Rows, image: str, ctx: Context, told: Any) -> Iterator[Example]:
     from leaven.models.backends.local.tuned_painter import Example
 
-    for record in _records(rows):
-        if record.get(image) is not None:
-            ctx.of(record)
-            if all(prompts := told(record)):
-                yield Example(record[image], prompts)
+    for record, _ in records(rows, ctx):  # ``told`` asks the same context, which stands at the record by now
+        if record.get(image) is not None and all(prompts := told(record)):
+            yield Example(record[image], prompts)

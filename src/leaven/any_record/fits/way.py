@@ -6,15 +6,19 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
-from leaven.errors import RecipeError
+from leaven.errors import ModelError, RecipeError
 from leaven.expressions import Template, parse_template
+from leaven.records import Record
 
 if TYPE_CHECKING:
     from leaven.context import Context, Rows
     from leaven.fields import Column
     from leaven.operators import State
+
+
+P = TypeVar("P")
 
 
 class Said(Protocol):
@@ -104,6 +108,24 @@ def target_of(kind: str, said: Said, columns: Mapping[str, Column]) -> str:
         lack = f"`{target}` holds none" if target else "the data has none"
         raise RecipeError(f"adapter learns to make {PLURAL[kind]}, and {lack}.", f"name the field: target: {kind}")
     return target
+
+
+def player_of(ctx: Context, kind: type[P], role: str, what: str, scheme: str = "transformers") -> P:
+    """Who plays the role that is fitted further.  Raises ModelError where that does not run here."""
+    player = ctx.fitted_further
+    if isinstance(player, kind):
+        return player
+    raise ModelError(
+        f"{getattr(player, 'uri', '') or 'nobody'} plays {role}, and cannot be fitted: only {what} that runs here can.",
+        f"name one: --model {role}={scheme}:FOLDER",
+    )
+
+
+def records(rows: Rows, ctx: Context) -> Iterator[tuple[Record, Context]]:
+    """The rows as records, each with the context in which its texts and expressions are taken."""
+    for i, own in enumerate(rows.ids):
+        record = Record(own, rows.row(i), own)
+        yield record, ctx.of(record)
 
 
 PLURAL = {"image": "images", "audio": "sounds"}

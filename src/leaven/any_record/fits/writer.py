@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from leaven.any_record.fits.way import Said, first, folder_of, second, template_of
-from leaven.errors import ModelError, RecipeError
+from leaven.any_record.fits.way import Said, first, folder_of, player_of, records, second, template_of
+from leaven.errors import RecipeError
 from leaven.fields import Column
-from leaven.records import Record
 
 if TYPE_CHECKING:
     from leaven.context import Context, Rows
@@ -55,13 +54,7 @@ def fit(said: Said, rows: Rows, ctx: Context) -> State:
     from leaven.models.backends.local.tuned_texts import tune
     from leaven.models.backends.local.tuned_writer import Tuning
 
-    player = ctx.fitted_further
-    if not isinstance(player, Speaks):
-        who = getattr(player, "uri", "") or "nobody"
-        raise ModelError(
-            f"{who} plays {said.role}, and cannot be fitted: only a language model that runs here can.",
-            f"name one: --model {said.role}=transformers:FOLDER",
-        )
+    player = player_of(ctx, Speaks, said.role, "a language model")
     lora = Lora(said.rank, said.alpha, said.dropout, said.layers) if said.how == "lora" else None
     lr = said.lr or (LORA_LR if lora else LR)
     how = Tuning(lora, epochs=said.epochs, lr=lr, decay=DECAY, batch=said.batch or BATCH, seed=ctx.seed)
@@ -86,11 +79,8 @@ def _examples(said: Said, rows: Rows, ctx: Context) -> Iterator[Example]:
 
     image, prompt = _image(said), _asked(said)
     asks, says = template_of(prompt) if prompt else None, template_of(str(said.target))
-    for i, own in enumerate(rows.ids):
-        fields: dict[str, Any] = rows.row(i)
-        record = Record(own, fields, own)
-        mine = ctx.of(record)
+    for record, mine in records(rows, ctx):
         target = mine.text(says, record).rstrip()
-        shown = fields.get(image) if image else None
+        shown = record.get(image) if image else None
         if target and (shown is not None or not image):
             yield Example(mine.text(asks, record) if asks else "", target, shown)
