@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from leaven.errors import DataError, MissingExtra, ModelError
 from leaven.measure.cnn import alone, drawn
+from leaven.models.backends.local.weights import hush
 
 STEPS, BATCH = 300, 16
 RATE, DECAY, WARM = 5e-5, 0.01, 0.1
@@ -86,9 +87,7 @@ class FineTuned:
                 f"--student transformers:{self.folder}: there is no such folder.",
                 "name a folder with config.json, model.safetensors and the tokenizer's files.",
             )
-        said: Any = transformers.logging
-        said.set_verbosity_error()
-        said.disable_progress_bar()
+        hush(transformers.logging)
         how: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder, **how)

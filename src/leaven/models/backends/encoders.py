@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from leaven.errors import MissingExtra, ModelError
 from leaven.media.resampled import resampled
 from leaven.models.backends.local.pictures import pillow
-from leaven.models.backends.local.weights import find
+from leaven.models.backends.local.weights import find, hush
 from leaven.models.calls import About, Answer, Ask, CallFailed
 
 if TYPE_CHECKING:
@@ -113,9 +113,7 @@ class Encoder:
                 raise MissingExtra(
                     f"{self.uri} needs the extra `torch` ({error.name}).", 'pip install "leaven[torch]"'
                 ) from None
-            said: Any = transformers.logging
-            said.set_verbosity_error()
-            said.disable_progress_bar()
+            hush(transformers.logging)
             model = self.weights.read(transformers.AutoModel, use_safetensors=True, dtype=torch.float32)
             self._processors = self._readers(transformers)
             if len(self.kinds) > 1 and not all(hasattr(model, f"get_{kind}_features") for kind in self.kinds):

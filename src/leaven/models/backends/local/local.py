@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from leaven.errors import MissingExtra, ModelError
 from leaven.media.broken import Broken
 from leaven.models.backends.local import room
+from leaven.models.backends.local.weights import hush
 from leaven.models.calls import About, Answer, Ask, CallFailed
 
 if TYPE_CHECKING:
@@ -183,9 +184,7 @@ class Local(ABC):
                     f"{self.uri} needs the extra `{self.extra}` ({error.name}).",
                     f'pip install "leaven[{self.extra}]"',
                 ) from None
-            said: Any = transformers.logging
-            said.set_verbosity_error()
-            said.disable_progress_bar()
+            hush(transformers.logging)
             self.device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
             # Halves add up differently from machine to machine, and are slow on most CPUs and on old GPUs.
             slow = self.device == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)

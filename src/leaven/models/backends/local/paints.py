@@ -17,6 +17,7 @@ from leaven.media.image import Image
 from leaven.models.backends.local import noise_of_steps, painting
 from leaven.models.backends.local.in_turn import InTurn
 from leaven.models.backends.local.local import Local
+from leaven.models.backends.local.weights import hush
 from leaven.models.calls import About, Answer, Ask, CallFailed
 
 if TYPE_CHECKING:
@@ -332,9 +333,7 @@ def quiet(uri: str) -> Any:
         raise MissingExtra(
             f"{uri} needs the extra `diffusion` ({error.name}).", 'pip install "leaven[diffusion]"'
         ) from None
-    said: Any = diffusers.utils.logging
-    said.set_verbosity_error()
-    said.disable_progress_bar()
+    hush(diffusers.utils.logging)
     return diffusers
 
 

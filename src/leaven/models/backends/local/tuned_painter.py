@@ -40,6 +40,7 @@ from leaven.models.backends.local.fitting import (
     write,
 )
 from leaven.models.backends.local.paints import LORA, WORDS, Paints, picture, quiet
+from leaven.models.backends.local.weights import hush
 from leaven.models.calls import Answer, Ask
 from leaven.records import digest
 
@@ -187,9 +188,7 @@ def _room(weights: Weights) -> Iterator[str]:
         raise MissingExtra(
             f"fitting a painter needs the extra `diffusion` ({error.name}).", 'pip install "leaven[diffusion]"'
         ) from None
-    said: Any = transformers.logging
-    said.set_verbosity_error()
-    said.disable_progress_bar()
+    hush(transformers.logging)
     where = "cuda" if torch.cuda.is_available() else "cpu"
     holder = Paints(weights)
     room.make(holder, weights, where)

@@ -30,6 +30,7 @@ from leaven.models.backends.local.fitting import (
     seeded,
 )
 from leaven.models.backends.local.lora import Lora, save, with_lora
+from leaven.models.backends.local.weights import hush
 from leaven.models.calls import CallFailed
 
 if TYPE_CHECKING:
@@ -275,6 +276,4 @@ def _needed(how: Tuning) -> None:
         raise MissingExtra(
             f"fitting a model needs the extra `{extra}` ({error.name}).", f'pip install "leaven[{extra}]"'
         ) from None
-    said: Any = transformers.logging
-    said.set_verbosity_error()
-    said.disable_progress_bar()
+    hush(transformers.logging)

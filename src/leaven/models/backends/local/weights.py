@@ -97,3 +97,9 @@ def hashed(folder: Path) -> str:
             while block := file.read(2**20):
                 whole.update(block)
     return whole.hexdigest()
+
+
+def hush(logging: Any) -> None:
+    """Have a library say nothing but errors, by its ``logging``, and draw no bars."""
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
